@@ -1,0 +1,68 @@
+# Every target says what it does and how long it takes; `make help` prints that.
+# Times: 2 cores, 8 GiB, nothing built yet / everything built.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Where cargo builds: target/ unless CARGO_TARGET_DIR or a cargo config says otherwise. Asked only when used.
+CARGO_TARGET = $(shell cargo metadata --no-deps --offline --format-version 1 2>/dev/null \
+	| sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+BUILT = $(or $(CARGO_TARGET),target)/release
+
+# One profile, and always the whole workspace: a package built alone gets other features and is built twice.
+CARGO_FLAGS := --release --workspace --locked
+QUORATE := target/release/quorate
+DEMO := $(QUORATE) devnet --demo
+BENCH := quorate-benches
+
+# Puts what cargo built into the checkout's target/release, atomically, and only when it changed.
+define place
+mkdir -p target/release target/report
+[ "$(BUILT)/$(1)" -ef target/release/$(1) ] || cmp -s "$(BUILT)/$(1)" target/release/$(1) \
+	|| { cp "$(BUILT)/$(1)" target/release/.$(1).new && mv -f target/release/.$(1).new target/release/$(1); }
+endef
+
+.PHONY: help
+help: ## lists the targets
+	@printf 'make TARGET, where TARGET is one of\n\n'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+		printf '  %-8s %s\n' "$$name" "$$text"; done
+
+.PHONY: setup
+setup: ## checks the prerequisites and installs what is missing (1 min / at once)
+	@scripts/setup
+
+.PHONY: build
+build: setup ## builds the binary target/release/quorate (25 min, half of it RocksDB / at once)
+	cargo build $(CARGO_FLAGS) --bin quorate
+	@$(call place,quorate)
+
+.PHONY: demo
+demo: build ## replays real payments, proves them, verifies the proofs offline (build + 5 min)
+	$(DEMO)
+
+.PHONY: test
+test: build ## runs every test; the counts close it (build + 15 min)
+	@scripts/test-report target/report/test.log cargo test $(CARGO_FLAGS) --no-fail-fast
+
+.PHONY: bench
+bench: build ## measures us beside the peers; also target/report/bench.json (build + 15 min)
+	cargo build $(CARGO_FLAGS) --bin $(BENCH)
+	@$(call place,$(BENCH))
+	target/release/$(BENCH)
+
+.PHONY: soak
+soak: build ## runs the tests at full length: more kills, mutations and random cases (hours)
+	@QUORATE_SOAK=1 scripts/test-report target/report/soak.log cargo test $(CARGO_FLAGS) --no-fail-fast
+
+.PHONY: golden
+golden: build ## rewrites the golden files on purpose and shows what changed (build + 10 min)
+	UPDATE_GOLDEN=1 cargo test $(CARGO_FLAGS) golden
+	@git --no-pager diff --stat
+
+.PHONY: check
+check: ## everything CI runs, in its order (75 min at most / 30 min)
+	.ci/run
