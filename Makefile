@@ -1,5 +1,5 @@
 # Every target says what it does and how long it takes; `make help` prints that.
-# Times: 2 cores, 8 GiB, nothing built yet / everything built.
+# Times: 2 cores, nothing built yet / everything built; estimates until a fresh machine has run them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -36,7 +36,7 @@ setup: ## checks the prerequisites and installs what is missing (1 min / at once
 	@scripts/setup
 
 .PHONY: build
-build: setup ## builds the binary target/release/quorate (25 min, half of it RocksDB / at once)
+build: setup ## builds the binary target/release/quorate (20 to 30 min, most of it RocksDB / at once)
 	cargo build $(CARGO_FLAGS) --bin quorate
 	@$(call place,quorate)
 
