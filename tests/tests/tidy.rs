@@ -12,6 +12,8 @@ mod docs;
 mod files;
 #[path = "tidy/lock.rs"]
 mod lock;
+#[path = "tidy/manifest.rs"]
+mod manifest;
 #[path = "tidy/rooms.rs"]
 mod rooms;
 #[path = "tidy/rust.rs"]
@@ -49,7 +51,7 @@ fn sources() -> Vec<Source> {
 }
 
 fn table(path: &str) -> toml::Table {
-    rooms::parse(path, &files::must_read(path))
+    manifest::parse(path, &files::must_read(path))
 }
 
 #[test]
@@ -77,12 +79,17 @@ fn files_are_short_and_named() {
 #[test]
 fn crates_keep_to_their_rooms() {
     let root = table("Cargo.toml");
-    let members = rooms::members(&root);
+    let members = manifest::members(&root);
     assert!(!members.is_empty(), "Cargo.toml has no members");
-    let mut findings = rooms::root_manifest_is_sound(&root);
+    let mut findings = manifest::root_manifest_is_sound(&root);
+    let decisions = files::ending_in(".md")
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("docs/adr/"));
+    let decisions: String = decisions.map(|(_, text)| text).collect();
+    findings.extend(manifest::outside_crates_have_reasons(&root, &decisions));
     for name in &members {
         let manifest = table(&format!("{name}/Cargo.toml"));
-        findings.extend(rooms::manifest_keeps_to_its_room(name, &manifest, &root));
+        findings.extend(manifest::manifest_keeps_to_its_room(name, &manifest, &root));
         findings.extend(shape::crate_is_named(&rooms::package(name)));
     }
     findings.extend(sources().iter().flat_map(rooms::source_keeps_to_its_room));
@@ -91,7 +98,7 @@ fn crates_keep_to_their_rooms() {
 
 #[test]
 fn every_manifest_belongs_to_the_workspace() {
-    let members = rooms::members(&table("Cargo.toml"));
+    let members = manifest::members(&table("Cargo.toml"));
     let strays = files::ending_in("/Cargo.toml")
         .into_iter()
         .filter(|(path, _)| {

@@ -187,7 +187,7 @@ mod tests {
     use toml::Table;
 
     use super::{no_banned_package, one_halo2, rooms_reach_nothing_forbidden, sources_are_allowed};
-    use crate::rooms::parse;
+    use crate::manifest::parse;
 
     const REGISTRY: &str = "registry+https://example.org/index";
 
