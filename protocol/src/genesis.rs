@@ -1,0 +1,119 @@
+//! Genesis: what a chain starts from, and the domain it fixes.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{
+    account::{L1Address, Leaf},
+    block::{BlockId, Tip},
+    codec::to_bytes,
+    hash::keccak256,
+    number::Height,
+    params::{CIRCUIT_VERSION, params_hash},
+    state::State,
+    threaded::FeeLeaves,
+    transaction::Domain,
+};
+
+/// Chain ids on which insecure development tools are permitted (anvil's and geth's development chains).
+pub const DEVELOPMENT_CHAIN_IDS: [u64; 2] = [31_337, 1_337];
+
+/// The first state of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Genesis {
+    /// Chain id of the base layer.
+    pub chain_id: u64,
+    /// Address of the Rollup contract.
+    pub rollup: L1Address,
+    /// Name of the reference string the circuits' keys are made from.
+    pub reference_string: String,
+    /// The validator whose key certifies blocks.
+    pub validator: L1Address,
+    /// Leaves that collect the fees of blocks.
+    pub fee_leaves: FeeLeaves,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: u64,
+    /// Leaves 0..n; every one has an owner.
+    pub leaves: Vec<Leaf>,
+}
+
+/// Why a genesis is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// A leaf without an owner on the base layer.
+    #[error("leaf {0} has no l1_owner")]
+    ZeroOwner(usize),
+    /// A fee leaf that does not exist, or none at all.
+    #[error("genesis needs at least one fee leaf, and each must exist")]
+    FeeLeaves,
+}
+
+impl Genesis {
+    /// Checks what the state rules rely on.
+    ///
+    /// # Errors
+    /// [`GenesisError`].
+    pub fn check(&self) -> Result<(), GenesisError> {
+        if let Some(place) = self
+            .leaves
+            .iter()
+            .position(|leaf| leaf.l1_owner == L1Address::ZERO)
+        {
+            return Err(GenesisError::ZeroOwner(place));
+        }
+        let count = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
+        let exist = self.fee_leaves.iter().all(|leaf| u64::from(leaf.0) < count);
+        if self.fee_leaves.count() == 0 || !exist {
+            return Err(GenesisError::FeeLeaves);
+        }
+        Ok(())
+    }
+
+    /// Whether development tools (an insecure reference string) are permitted on this chain.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        DEVELOPMENT_CHAIN_IDS.contains(&self.chain_id)
+    }
+
+    /// Hash of the protocol's parameters under this genesis.
+    #[must_use]
+    pub fn params_hash(&self) -> [u8; 32] {
+        params_hash(&self.reference_string)
+    }
+
+    /// The domain of every message and proof of this chain.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        Domain::new(
+            self.chain_id,
+            self.rollup,
+            self.params_hash(),
+            CIRCUIT_VERSION,
+        )
+    }
+
+    /// keccak256("QUORATE/protocol/genesis/v1", params_hash and the encoding): the parent of the first block.
+    #[must_use]
+    pub fn hash(&self) -> BlockId {
+        let mut bytes = b"QUORATE/protocol/genesis/v1".to_vec();
+        bytes.extend_from_slice(&self.params_hash());
+        bytes.extend_from_slice(&to_bytes(self));
+        BlockId(keccak256(&bytes))
+    }
+
+    /// The first state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::new(self.leaves.clone())
+    }
+
+    /// Where execution starts.
+    #[must_use]
+    pub fn tip(&self) -> Tip {
+        Tip {
+            height: Height(0),
+            id: self.hash(),
+            timestamp_ms: self.timestamp_ms,
+            inbox_count: 0,
+        }
+    }
+}
