@@ -100,14 +100,13 @@ fn eddsa_vectors_pass() {
     let vectors = vectors();
     let cases = vectors["eddsa_poseidon"].as_array().unwrap();
     assert_eq!(cases.len(), 9);
+    let mut packed_cases = 0;
     for case in cases {
         let seed: [u8; 32] = hex::decode(case["private_key_hex"].as_str().unwrap())
             .unwrap()
             .try_into()
             .unwrap();
-        let mut message = hex::decode(case["message_le_hex"].as_str().unwrap()).unwrap();
-        message.resize(32, 0);
-        let message = crate::codec::field_from_le_bytes(&message.try_into().unwrap()).unwrap();
+        let message = vector_message(case);
         let key = SecretKey::from_seed(&seed);
         assert_eq!(key.public().0.x, field(&case["public_key"][0]));
         assert_eq!(key.public().0.y, field(&case["public_key"][1]));
@@ -115,12 +114,43 @@ fn eddsa_vectors_pass() {
         assert_eq!(signature.r8.x, field(&case["r8"][0]));
         assert_eq!(signature.r8.y, field(&case["r8"][1]));
         assert_eq!(signature.s(), decimal_le(case["s"].as_str().unwrap()));
+        if let Some(packed) = case["packed_signature_hex"].as_str() {
+            packed_cases += 1;
+            assert_eq!(hex::encode(packed_by_circomlib(&signature)), packed);
+        }
         assert_eq!(verify(&key.public(), &message, &signature), Ok(()));
         assert_eq!(
             verify(&key.public(), &(message + Fr::one()), &signature),
             Err(SignatureError::Mismatch)
         );
     }
+    assert_eq!(packed_cases, 8);
+}
+
+/// The message of a vector: little-endian bytes (the first case) or a decimal field element
+/// (the others). Exactly one of the two stands in a case.
+fn vector_message(case: &Value) -> Fr {
+    match (&case["message_le_hex"], &case["message"]) {
+        (Value::String(text), Value::Null) => {
+            let mut bytes = hex::decode(text).unwrap();
+            assert!(bytes.len() <= 32, "a longer message would be cut");
+            bytes.resize(32, 0);
+            crate::codec::field_from_le_bytes(&bytes.try_into().unwrap()).unwrap()
+        }
+        (Value::Null, decimal @ Value::String(_)) => field(decimal),
+        other => panic!("a vector has one message: {other:?}"),
+    }
+}
+
+/// circomlib's packed signature: y of R8 with the sign of x (x > p/2) in the top bit, then S. It is not our wire
+/// form; here it pins the published bytes once more.
+fn packed_by_circomlib(signature: &Signature) -> Vec<u8> {
+    let mut bytes = field_to_le_bytes(&signature.r8.y);
+    let half = Fr::MODULUS >> 1_u32;
+    if signature.r8.x.into_bigint() > half {
+        bytes[31] |= 0x80;
+    }
+    [bytes, signature.s()].concat()
 }
 
 /// The list in the vectors file; each case has its own test below.
