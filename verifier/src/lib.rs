@@ -1,0 +1,43 @@
+//! Decides whether to believe.
+//!
+//! This crate is the second, independent implementation of everything a Quorate node or an offline
+//! reader has to check. It is written over `ark-bn254` and shares no code with the prover, so that
+//! a mistake in one of the two is not a mistake in both.
+//!
+//! What stands here today is the proof core:
+//!
+//! * [`KeyDescription`]: a halo2 verifying key as plain, versioned, canonical bytes. It names the
+//!   circuit, the transcript and the reference string (through `[s]_2`), so that checking a proof
+//!   needs neither halo2 nor a file of curve points.
+//! * [`verify_plonk`]: decides one proof against one key.
+//!
+//! Invariants: no untrusted byte makes this crate panic, allocate without bound or reduce a number
+//! modulo a field; two different byte strings never decode to the same key, point or scalar.
+//!
+//! What it does not do: it creates no proofs, opens no sockets, starts no threads, reads no files
+//! and has no clock.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::as_conversions
+    )
+)]
+
+pub mod bundle;
+pub mod field;
+pub mod golden;
+pub mod key;
+pub mod plonk;
+pub mod points;
+mod shplonk;
+pub mod transcript;
+
+pub use field::EncodingError;
+pub use key::{KeyDescription, KeyError, KeyParts};
+pub use plonk::{PlonkError, verify_plonk};
+pub use transcript::TranscriptKind;
