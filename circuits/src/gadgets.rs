@@ -1,0 +1,7 @@
+//! Reusable pieces: each a row layout, its gates, its wiring and its native twin.
+
+pub mod edwards;
+pub mod merkle;
+pub mod poseidon;
+pub mod range;
+pub mod signature;

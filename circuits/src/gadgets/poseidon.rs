@@ -1,0 +1,112 @@
+//! Poseidon (circomlib parameters): one permutation in one row.
+//!
+//! Layout of a row, for t elements of state (t - 1 inputs):
+//!
+//! | columns | cells | constrained by |
+//! |---|---|---|
+//! | `0 .. t-1` | inputs | whoever wires them; the capacity element is the constant 0 |
+//! | `OUT` | the hash | `out`: linear in the fifth powers of the last full round |
+//! | `INTERNAL ..` | S-box inputs in the order of [`Schedule`] | one constraint per cell |
+//!
+//! Every constraint is `selector * (cell - next(earlier cells))` of degree 6. Round constants and
+//! matrices are baked into the gate. In rows of width 5 that also have [`Fixed::Leaf`], the hash is
+//! multiplied by the cell [`LIVE`], so that a dead leaf is the field element 0 (degree 8).
+
+mod linear;
+mod schedule;
+
+use std::sync::OnceLock;
+
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
+pub use schedule::Schedule;
+
+use crate::layout::{Columns, Fixed, WIDTH};
+
+/// Column of the hash.
+pub const OUT: usize = 5;
+
+/// First column of the internal cells.
+pub const INTERNAL: usize = 6;
+
+/// Column of the flag that turns a leaf's hash into 0, in rows of kind `Leaf`; free in width 5.
+pub const LIVE: usize = 4;
+
+/// The schedule of one of the widths used in circuits: 3, 5 or 6.
+///
+/// # Panics
+/// For any other width.
+#[must_use]
+pub fn schedule(width: usize) -> &'static Schedule {
+    static SCHEDULES: [OnceLock<Schedule>; 3] = [const { OnceLock::new() }; 3];
+    let slot = match width {
+        3 => 0,
+        5 => 1,
+        6 => 2,
+        _ => panic!("circuits hash 2, 4 or 5 inputs, not {}", width - 1),
+    };
+    SCHEDULES[slot].get_or_init(|| Schedule::derive(width))
+}
+
+/// Column of cell `index` of a schedule with `inputs` inputs.
+fn column(inputs: usize, index: usize) -> usize {
+    if index < inputs {
+        index
+    } else {
+        INTERNAL + index - inputs
+    }
+}
+
+/// Adds the gate for one width.
+pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns, width: usize) {
+    let (name, selector) = match width {
+        3 => ("poseidon3", Fixed::Poseidon3),
+        5 => ("poseidon5", Fixed::Poseidon5),
+        _ => ("poseidon6", Fixed::Poseidon6),
+    };
+    let schedule = schedule(width);
+    let inputs = schedule.inputs();
+    meta.create_gate(name, |meta| {
+        let q = columns.selector(meta, selector);
+        let cells: Vec<_> = (0..schedule.cells())
+            .map(|index| columns.advice(meta, column(inputs, index), 0))
+            .collect();
+        let cell = |index: usize| cells[index].clone();
+        let mut constraints: Vec<(String, Expression<Fr>)> = (inputs..schedule.cells())
+            .map(|index| {
+                let expected: Expression<Fr> = schedule.next(index, &cell);
+                (
+                    format!("s-box input {index}"),
+                    q.clone() * (cell(index) - expected),
+                )
+            })
+            .collect();
+        let out = columns.advice(meta, OUT, 0);
+        let hash: Expression<Fr> = schedule.output(&cell);
+        let expected = if width == 5 {
+            // 1 in ordinary rows, the flag in leaf rows
+            let is_leaf = columns.selector(meta, Fixed::Leaf);
+            let live = columns.advice(meta, LIVE, 0);
+            (Expression::Constant(Fr::one()) - is_leaf * (Expression::Constant(Fr::one()) - live))
+                * hash
+        } else {
+            hash
+        };
+        constraints.push(("out".to_owned(), q * (out - expected)));
+        constraints
+    });
+}
+
+/// Fills one row with the permutation of `inputs` and returns the hash.
+///
+/// # Panics
+/// If the number of inputs is not 2, 4 or 5.
+pub fn assign(row: &mut [Fr; WIDTH], inputs: &[Fr]) -> Fr {
+    let (cells, hash) = schedule(inputs.len() + 1).run(inputs);
+    for (index, value) in cells.iter().enumerate() {
+        row[column(inputs.len(), index)] = *value;
+    }
+    row[OUT] = hash;
+    hash
+}

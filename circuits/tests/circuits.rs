@@ -1,0 +1,12 @@
+//! Gadgets and circuits against their native twins, against tampered witnesses, and as real proofs.
+
+#[path = "circuits/harness.rs"]
+mod harness;
+#[path = "circuits/merkle.rs"]
+mod merkle;
+#[path = "circuits/poseidon.rs"]
+mod poseidon;
+#[path = "circuits/range.rs"]
+mod range;
+#[path = "circuits/signature.rs"]
+mod signature;
