@@ -1,0 +1,103 @@
+//! Rows of the report: measured beside a peer in the same run, printed and written as JSON.
+
+use std::{path::Path, time::Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Runs of each measurement; the median counts.
+pub const RUNS: usize = 5;
+
+/// One measured quantity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: String,
+    /// Unit of both values.
+    pub unit: String,
+    /// Our median.
+    pub ours: f64,
+    /// The peer's median in the same run, if there is a peer.
+    pub peer: Option<f64>,
+    /// Who the peer is.
+    pub peer_name: Option<String>,
+    /// ours / peer.
+    pub ratio: Option<f64>,
+}
+
+impl Row {
+    /// A row without a peer.
+    #[must_use]
+    pub fn alone(name: &str, unit: &str, ours: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            ours,
+            peer: None,
+            peer_name: None,
+            ratio: None,
+        }
+    }
+
+    /// A row beside a peer.
+    #[must_use]
+    pub fn beside(name: &str, unit: &str, ours: f64, peer: f64, peer_name: &str) -> Self {
+        Self {
+            peer: Some(peer),
+            peer_name: Some(peer_name.to_owned()),
+            ratio: Some(ours / peer),
+            ..Self::alone(name, unit, ours)
+        }
+    }
+
+    fn line(&self) -> String {
+        let peer = match (&self.peer_name, self.peer, self.ratio) {
+            (Some(name), Some(peer), Some(ratio)) => format!("{peer:>14.3}  {ratio:>8.3}  {name}"),
+            _ => String::new(),
+        };
+        format!(
+            "{:<44} {:>14.3} {:<12} {peer}",
+            self.name, self.ours, self.unit
+        )
+    }
+}
+
+/// Median seconds of [`RUNS`] runs of `work`, each on a fresh `setup`.
+pub fn median_seconds<S, R>(mut setup: impl FnMut() -> S, mut work: impl FnMut(S) -> R) -> f64 {
+    let mut seconds: Vec<f64> = (0..RUNS)
+        .map(|_| {
+            let input = setup();
+            let start = Instant::now();
+            std::hint::black_box(work(std::hint::black_box(input)));
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[RUNS / 2]
+}
+
+/// Prints the table and writes the list, replacing rows of the same names that an earlier run left.
+///
+/// # Errors
+/// If the report cannot be written.
+#[expect(clippy::print_stdout, reason = "the table is this program's output")]
+pub fn publish(path: &Path, rows: &[Row]) -> std::io::Result<()> {
+    println!(
+        "{:<44} {:>14} {:<12} {:>14}  {:>8}  peer",
+        "measurement", "ours", "unit", "peer's", "ratio"
+    );
+    for row in rows {
+        println!("{}", row.line());
+    }
+    let mut all: Vec<Row> = std::fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    all.retain(|old| rows.iter().all(|row| row.name != old.name));
+    all.extend_from_slice(rows);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let temporary = path.with_extension("json.new");
+    std::fs::write(&temporary, serde_json::to_vec_pretty(&all)?)?;
+    std::fs::rename(temporary, path)
+}
