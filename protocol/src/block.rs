@@ -10,10 +10,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     account::{L1Address, Leaf},
-    codec::{borsh_field, to_bytes},
+    batch::Usage,
+    codec::{borsh_field, field_from_be_bytes_mod_order, to_bytes},
     hash::keccak256,
     inbox::InboxItem,
     number::{Height, LeafIndex},
+    params::{BID_FLOOR, EPOCH_HEIGHTS},
     signature::{Claim, verify_batch},
     state::{LeafView, Overlay, State},
     threaded::{FeeLeaves, Phase, Threaded},
@@ -186,6 +188,16 @@ impl Payload {
             .collect()
     }
 
+    /// Number of slots it takes, without building them.
+    #[must_use]
+    pub fn operation_count(&self) -> usize {
+        let signed = self.entries.iter().map(|entry| match entry {
+            Entry::BidPay(_) | Entry::BidBurn(_) => 1,
+            Entry::Submission { submission, .. } => submission.members().len(),
+        });
+        self.inbox.len().saturating_add(signed.sum())
+    }
+
     /// Whether its first signed operation pays a bid: the header's bid flag.
     #[must_use]
     pub fn pays_bid(&self) -> bool {
@@ -200,6 +212,24 @@ pub struct Block {
     pub core: BlockCore,
     /// What it orders.
     pub payload: Payload,
+}
+
+impl Block {
+    /// What a bid for this block signs: `keccak256(core) mod p` of the core as its builder made it, whose payload
+    /// root covers the payload without the bid's own entry (it cannot cover it: the entry holds this hash). The
+    /// block's id covers the bid through the payload root.
+    #[must_use]
+    pub fn core_hash_of_bid(&self) -> Fr {
+        let mut payload = self.payload.clone();
+        payload
+            .entries
+            .retain(|entry| !matches!(entry, Entry::BidPay(_)));
+        let core = BlockCore {
+            payload_root: payload.root(),
+            ..self.core.clone()
+        };
+        field_from_be_bytes_mod_order(&core.id().0)
+    }
 }
 
 /// Where execution stands before a block.
@@ -224,9 +254,12 @@ pub enum InvalidBlock {
     /// The payload's hash is not the core's payload root.
     #[error("payload does not match its root")]
     PayloadRoot,
-    /// The payload holds too many operations, or an entry is malformed.
+    /// The payload holds more than one batch can, or an entry is malformed.
     #[error("payload is malformed: {0}")]
     Payload(&'static str),
+    /// The bid is not for this core, or its collateral does not cover it.
+    #[error("bid is invalid: {0}")]
+    Bid(&'static str),
     /// A signature does not match.
     #[error("a signature of the payload is invalid")]
     Signature,
@@ -267,10 +300,16 @@ pub fn apply_block(
     if !payload.entries.iter().all(Entry::is_well_formed) {
         return Err(InvalidBlock::Payload("group size or fee leaf selectors"));
     }
-    let operations = payload.operations(domain);
-    if operations.len() > BLOCK_OPERATIONS_MAX {
+    if payload.operation_count() > BLOCK_OPERATIONS_MAX {
         return Err(InvalidBlock::Payload("too many operations"));
     }
+    let operations = payload.operations(domain);
+    if !Usage::of(&operations).fits() {
+        return Err(InvalidBlock::Payload(
+            "its operations do not fit one batch alone",
+        ));
+    }
+    check_bid(state, block)?;
     let claims: Vec<Claim> = payload
         .entries
         .iter()
@@ -331,6 +370,39 @@ fn check_core(state: &State, tip: &Tip, chain_id: u64, block: &Block) -> Result<
     }
 }
 
+/// A bid pays for this very core, from collateral that stays locked for two epochs and covers it before the block.
+fn check_bid(state: &State, block: &Block) -> Result<(), InvalidBlock> {
+    let Some(Entry::BidPay(bid)) = block.payload.entries.first() else {
+        return Ok(());
+    };
+    if bid.core_hash != block.core_hash_of_bid() {
+        return Err(InvalidBlock::Bid("it was made for another core"));
+    }
+    let collateral = state
+        .leaf(bid.leaf)
+        .ok_or(InvalidBlock::Bid("its collateral leaf does not exist"))?;
+    let locked_for = block.core.height.0.saturating_add(2 * EPOCH_HEIGHTS);
+    if collateral.lock_until.0 < locked_for {
+        return Err(InvalidBlock::Bid(
+            "its collateral must be locked for two epochs",
+        ));
+    }
+    if collateral.balance.get() < bid.value.get().max(BID_FLOOR) {
+        return Err(InvalidBlock::Bid("its collateral does not cover it"));
+    }
+    let proposer = block
+        .core
+        .fee_leaves
+        .get(0)
+        .and_then(|leaf| state.leaf(leaf));
+    if proposer.map(|leaf| leaf.token) != Some(collateral.token) {
+        return Err(InvalidBlock::Bid(
+            "its collateral holds another token than the first fee leaf",
+        ));
+    }
+    Ok(())
+}
+
 /// A block being executed or built: operations go in one by one, a refused one changes nothing.
 pub struct BlockExecution<'a> {
     overlay: Overlay<'a, State>,
@@ -379,15 +451,19 @@ impl<'a> BlockExecution<'a> {
         Ok(executed)
     }
 
-    /// Executes all operations of an entry, or none.
+    /// Executes all operations of an entry, or none. Signatures have been checked.
     ///
     /// # Errors
-    /// The rule broken and the member that breaks it; nothing has changed.
+    /// The rule broken and the member that breaks it; nothing has changed. A malformed entry (group size, number of
+    /// fee leaf selectors) is a [`InvalidOperation::GroupMismatch`] of member 0.
     pub fn push_entry(
         &mut self,
         domain: &Domain,
         entry: &Entry,
     ) -> Result<(), (usize, InvalidOperation)> {
+        if !entry.is_well_formed() {
+            return Err((0, InvalidOperation::GroupMismatch));
+        }
         let mut threaded = self.threaded;
         let mut trial = Overlay::new(&self.overlay);
         let mut executed = Vec::new();
@@ -435,5 +511,11 @@ impl<'a> BlockExecution<'a> {
             return Err(InvalidOperation::BidMissing);
         }
         Ok((self.overlay.into_changes(), self.executed))
+    }
+}
+
+impl LeafView for BlockExecution<'_> {
+    fn leaf(&self, index: LeafIndex) -> Option<Leaf> {
+        self.overlay.leaf(index)
     }
 }

@@ -62,7 +62,6 @@ pub fn field_from_be_bytes_mod_order(bytes: &[u8; 32]) -> Fr {
 }
 
 /// 256-bit integer of little-endian bytes.
-#[must_use]
 pub fn integer_from_le_bytes(bytes: &[u8; 32]) -> BigInt<4> {
     let mut limbs = [0; 4];
     for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
@@ -81,7 +80,6 @@ pub fn integer_to_field(integer: BigInt<4>) -> Option<Fr> {
 }
 
 /// The lowest `bits` bits of `value`, and the rest shifted down: the split of a 254-bit value over two words.
-#[must_use]
 pub fn split_low(value: &Fr, bits: u32) -> (BigInt<4>, u64) {
     let integer = value.into_bigint();
     let high = integer >> bits;

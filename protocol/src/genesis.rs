@@ -1,5 +1,7 @@
 //! Genesis: what a chain starts from, and the domain it fixes.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
@@ -7,8 +9,8 @@ use crate::{
     block::{BlockId, Tip},
     codec::to_bytes,
     hash::keccak256,
-    number::Height,
-    params::{CIRCUIT_VERSION, params_hash},
+    number::{Amount, Height, TokenId},
+    params::{CIRCUIT_VERSION, LEAF_COUNT_MAX, NONCE_LAST, params_hash},
     state::State,
     threaded::FeeLeaves,
     transaction::Domain,
@@ -42,6 +44,15 @@ pub enum GenesisError {
     /// A leaf without an owner on the base layer.
     #[error("leaf {0} has no l1_owner")]
     ZeroOwner(usize),
+    /// A nonce of 2^40 or more: it would spill into nothing a leaf hash can hold.
+    #[error("leaf {0} has a nonce of 2^40 or more")]
+    Nonce(usize),
+    /// All balances of one token together reach 2^120, so a credit could overflow.
+    #[error("the balances of token {0} reach 2^120 together")]
+    Supply(TokenId),
+    /// More leaves than the tree holds.
+    #[error("more than 2^32 leaves")]
+    TooManyLeaves,
     /// A fee leaf that does not exist, or none at all.
     #[error("genesis needs at least one fee leaf, and each must exist")]
     FeeLeaves,
@@ -60,7 +71,24 @@ impl Genesis {
         {
             return Err(GenesisError::ZeroOwner(place));
         }
+        if let Some(place) = self
+            .leaves
+            .iter()
+            .position(|leaf| leaf.nonce.0 > NONCE_LAST)
+        {
+            return Err(GenesisError::Nonce(place));
+        }
+        let mut supply = BTreeMap::new();
+        for leaf in &self.leaves {
+            let sum = supply.entry(leaf.token).or_insert(Amount::ZERO);
+            *sum = sum
+                .checked_add(leaf.balance)
+                .ok_or(GenesisError::Supply(leaf.token))?;
+        }
         let count = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
+        if count > LEAF_COUNT_MAX {
+            return Err(GenesisError::TooManyLeaves);
+        }
         let exist = self.fee_leaves.iter().all(|leaf| u64::from(leaf.0) < count);
         if self.fee_leaves.count() == 0 || !exist {
             return Err(GenesisError::FeeLeaves);

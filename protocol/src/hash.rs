@@ -249,9 +249,13 @@ fn permute_output<const T: usize>(inputs: &[Fr]) -> Fr {
     for round in &schedule.partial {
         let y = fifth_power(state[0] + round.constant);
         let mut next = schedule.corner * y;
-        for j in 1..T {
-            next += round.lane_weight[j] * state[j];
-            state[j] += round.lane_step[j] * y;
+        let lanes = state
+            .iter_mut()
+            .zip(&round.lane_weight)
+            .zip(&round.lane_step);
+        for ((lane, weight), step) in lanes.skip(1) {
+            next += *weight * *lane;
+            *lane += *step * y;
         }
         state[0] = next;
     }

@@ -27,6 +27,8 @@ pub mod public_inputs;
 pub mod rebuild;
 pub mod signature;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod threaded;
 pub mod transaction;
 pub mod transition;

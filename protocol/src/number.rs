@@ -115,7 +115,7 @@ impl<const MANTISSA_BITS: u32> Float<MANTISSA_BITS> {
                     .ok()
                     .map(|mantissa| exponent | (mantissa << FLOAT_EXPONENT_BITS));
             }
-            if mantissa % 10 != 0 {
+            if !mantissa.is_multiple_of(10) {
                 return None;
             }
             mantissa /= 10; // exact: the remainder is 0

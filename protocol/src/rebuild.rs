@@ -2,15 +2,16 @@
 //! user with no operator left runs. No signatures are needed: the batch's proof vouches for them.
 //!
 //! A decoder refuses what no honest batch publishes: unknown types, set spare bits, non-canonical keys, amounts of
-//! 2^120 or more, missing or trailing words.
+//! 2^120 or more, nonce bits that are not the leaf's, groups that do not close inside their block, an announced bid
+//! that does not come, missing or trailing words. It takes any float that decodes, as the circuit does.
 
 use crate::{
     account::{L1Address, LeafKey},
     inbox::{InboxItem, join},
     number::{Amount, Height, LeafIndex, decode_amount, decode_fee},
-    params::{FEE_LEAVES_MAX, ITEM_WORDS},
-    state::State,
-    threaded::{FeeLeaves, Threaded},
+    params::{FEE_LEAVES_MAX, GROUP_MEMBERS_MAX, GROUP_MEMBERS_MIN, ITEM_WORDS},
+    state::{LeafView, State},
+    threaded::{FeeLeaves, OpenGroup, Phase, Threaded},
     transaction::{Action, OperationKind},
     transition::{Header, InvalidOperation, open_block, replay},
     words::{Word, WordReader, Words},
@@ -128,7 +129,10 @@ struct Slot {
     to: LeafIndex,
     amount: Amount,
     fee: Amount,
+    nonce_low: u64,
     fee_leaf: u8,
+    in_group: bool,
+    last: bool,
 }
 
 fn read_slot(bits: u128) -> Result<Slot, &'static str> {
@@ -146,7 +150,10 @@ fn read_slot(bits: u128) -> Result<Slot, &'static str> {
         to: narrow(field(36, 32))?,
         amount: decode_amount(field(68, 35)).ok_or("amount of 2^120 or more")?,
         fee: decode_fee(field(103, 13)).ok_or("fee")?,
+        nonce_low: field(116, 4),
         fee_leaf: u8::try_from(field(120, 2)).unwrap_or(0),
+        in_group: field(122, 1) == 1,
+        last: field(123, 1) == 1,
     };
     let used: u128 = match kind {
         OperationKind::Noop | OperationKind::Inbox => 15,
@@ -158,10 +165,12 @@ fn read_slot(bits: u128) -> Result<Slot, &'static str> {
             !(((1 << 67) - 1) << 36)
         }
     };
-    if bits & !used == 0 {
-        Ok(slot)
-    } else {
+    if bits & !used != 0 {
         Err("a field that must be zero is set")
+    } else if slot.last && !slot.in_group {
+        Err("the last member of no group")
+    } else {
+        Ok(slot)
     }
 }
 
@@ -196,6 +205,12 @@ pub fn apply_words(before: Rebuilt, words: &Words) -> Result<Rebuilt, RebuildErr
     rebuilder.ops.finish()?;
     rebuilder.withdrawals.finish()?;
     rebuilder.inbox.finish()?;
+    if rebuilder.threaded.group.is_open() {
+        return Err(rebuilder.invalid(InvalidOperation::GroupOpen));
+    }
+    if rebuilder.threaded.phase == Phase::BidPending {
+        return Err(rebuilder.invalid(InvalidOperation::BidMissing));
+    }
     Ok((
         rebuilder.state,
         rebuilder.threaded.height,
@@ -211,13 +226,17 @@ impl Rebuilder<'_> {
         }
     }
 
+    fn invalid(&self, reason: InvalidOperation) -> RebuildError {
+        RebuildError::Invalid {
+            place: self.ops.place.saturating_sub(1),
+            reason,
+        }
+    }
+
     fn pair(&mut self) -> Result<(), RebuildError> {
         let mut word = self.ops.next()?;
         if let Some(header) = self.header(word)? {
-            open_block(&mut self.threaded, &header).map_err(|reason| RebuildError::Invalid {
-                place: self.ops.place.saturating_sub(1),
-                reason,
-            })?;
+            open_block(&mut self.threaded, &header).map_err(|reason| self.invalid(reason))?;
             word = self.ops.next()?;
         }
         let [first, second] = word.slots();
@@ -263,8 +282,15 @@ impl Rebuilder<'_> {
     fn slot(&mut self, slot: &Slot) -> Result<(), RebuildError> {
         let operation = self.operation(slot)?;
         let place = self.ops.place.saturating_sub(1);
+        if let PublishedOperation::Signed { from, .. } = operation {
+            self.member(slot)?;
+            let nonce = self.state.leaf(from).map(|leaf| leaf.nonce.0 & 15);
+            if nonce.is_some_and(|nonce| nonce != slot.nonce_low) {
+                return Err(self.malformed("nonce bits are not the leaf's"));
+            }
+        }
         let executed = replay(&self.state, &mut self.threaded, &operation)
-            .map_err(|reason| RebuildError::Invalid { place, reason })?;
+            .map_err(|reason| self.invalid(reason))?;
         if let Some(expected) = executed.withdrawal {
             for word in expected {
                 if *self.withdrawals.next()? != word {
@@ -279,6 +305,28 @@ impl Rebuilder<'_> {
             }
         }
         self.state.commit(&changes);
+        Ok(())
+    }
+
+    /// Follows the group flags of a signed operation. Words do not carry G, so only members are counted.
+    fn member(&mut self, slot: &Slot) -> Result<(), RebuildError> {
+        let open = self.threaded.group;
+        if !slot.in_group {
+            return if open.is_open() {
+                Err(self.invalid(InvalidOperation::GroupOpen))
+            } else {
+                Ok(())
+            };
+        }
+        let members = open.members.saturating_add(1);
+        if members > GROUP_MEMBERS_MAX || (slot.last && members < GROUP_MEMBERS_MIN) {
+            return Err(self.invalid(InvalidOperation::GroupMismatch));
+        }
+        self.threaded.group = if slot.last {
+            OpenGroup::NONE
+        } else {
+            OpenGroup { members, ..open }
+        };
         Ok(())
     }
 

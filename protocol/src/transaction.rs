@@ -312,6 +312,10 @@ pub fn group_hash(messages: &[Fr]) -> Fr {
 
 /// What a user submits: one operation, or 2 to 16 that apply together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every submission is a single operation: a box would cost an allocation for each"
+)]
 pub enum Submission {
     /// One operation, signed over M.
     Single(SignedTransaction),

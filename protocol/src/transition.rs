@@ -226,9 +226,7 @@ pub fn execute<V: LeafView>(
             applied: true,
         },
         Operation::Inbox(item) => {
-            if !matches!(next.phase, Phase::Inbox | Phase::BidPending) {
-                return Err(InvalidOperation::InboxOutOfPlace);
-            }
+            enter_inbox(&next)?;
             forced::execute(view, &mut next, item)
         }
         Operation::Signed {
@@ -271,7 +269,10 @@ pub fn replay<V: LeafView>(
             burned: Amount::ZERO,
             applied: true,
         },
-        Published::Inbox(item) => forced::execute(view, &mut next, item),
+        Published::Inbox(item) => {
+            enter_inbox(&next)?;
+            forced::execute(view, &mut next, item)
+        }
         Published::Signed {
             from,
             fee,
@@ -298,11 +299,22 @@ pub fn replay<V: LeafView>(
         }
         Published::BidBurn { leaf, value } => {
             enter_signed(&mut next, false)?;
+            if next.group.is_open() {
+                return Err(InvalidOperation::GroupOpen);
+            }
             signed::destroy_bid(view, *leaf, *value)?
         }
     };
     *threaded = next;
     Ok(executed)
+}
+
+/// Inbox items stand in an open block, before its signed part.
+fn enter_inbox(threaded: &Threaded) -> Result<(), InvalidOperation> {
+    match threaded.phase {
+        Phase::Inbox | Phase::BidPending => Ok(()),
+        Phase::NoBlock | Phase::Signed => Err(InvalidOperation::InboxOutOfPlace),
+    }
 }
 
 /// Moves the block into its signed part; a promised BidPay must come first, and nowhere else.

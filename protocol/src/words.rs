@@ -79,7 +79,7 @@ impl WordWriter {
         assert!(self.bits + bits <= WORD_BITS, "layouts fit a word");
         assert!(bits >= 128 || value >> bits == 0, "fields fit their bits");
         let mut field = Fr::from(value).into_bigint();
-        field = field << self.bits;
+        field <<= self.bits;
         self.integer.add_with_carry(&field);
         self.bits += bits;
     }
@@ -118,7 +118,7 @@ impl WordReader {
     pub fn take_u128(&mut self, bits: u32) -> u128 {
         let low = self.integer.0.first().copied().map_or(0, u128::from)
             | self.integer.0.get(1).copied().map_or(0, u128::from) << 64;
-        self.integer = self.integer >> bits;
+        self.integer >>= bits;
         if bits >= 128 {
             low
         } else {
