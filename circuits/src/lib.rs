@@ -1,6 +1,8 @@
 //! Constraints and nothing else.
 pub mod algebra;
+pub mod chunk;
 pub mod convert;
+pub mod data;
 pub mod gadgets;
 pub mod layout;
 pub mod trace;

@@ -1,7 +1,11 @@
 //! Gadgets and circuits against their native twins, against tampered witnesses, and as real proofs.
 
+#[path = "circuits/chunk.rs"]
+mod chunk;
 #[path = "circuits/harness.rs"]
 mod harness;
+#[path = "circuits/ledger.rs"]
+mod ledger;
 #[path = "circuits/merkle.rs"]
 mod merkle;
 #[path = "circuits/poseidon.rs"]

@@ -1,0 +1,141 @@
+//! Every cell is changed and somebody must complain.
+
+use std::collections::BTreeSet;
+
+use circuits::data::layout::{
+    ADVICE, BLOCK_ROWS, CHAIN, ENABLED, HASH_OUT, INVERSE, PLACES, Z, rows,
+};
+use circuits::data::{DataCircuit, Table, public_inputs};
+use circuits::trace::{At, at};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use protocol::witness::DataWitness;
+use rand::Rng;
+
+use crate::judge::{Judge, outputs};
+use crate::lies;
+use crate::samples::{plain, random, rng};
+
+/// Cells that no gate reads: the rows after the hash, and the place columns beside the initial state.
+fn is_unread(capacity: usize, cell: At) -> bool {
+    let tail = cell.row >= capacity * BLOCK_ROWS;
+    match cell.column {
+        CHAIN => !tail && cell.row % BLOCK_ROWS > HASH_OUT,
+        _ => tail,
+    }
+}
+
+fn cells(capacity: usize) -> impl Iterator<Item = At> {
+    (0..ADVICE).flat_map(move |column| (0..rows(capacity)).map(move |row| at(column, row)))
+}
+
+#[test]
+fn change_of_any_cell_alone_is_refused_unless_nothing_reads_it() {
+    // One enabled and one disabled group.
+    let (capacity, witness) = (2, plain());
+    let judge = Judge::new(capacity);
+    let honest = Table::assign(capacity, &witness).unwrap();
+    let instance = public_inputs(&witness);
+    let mut rng = rng(70);
+    for cell in cells(capacity) {
+        let value = honest.get(cell);
+        for changed in [value + Fr::one(), Fr::zero(), -value, Fr::random(&mut rng)] {
+            if changed == value {
+                continue;
+            }
+            let mut table = honest.clone();
+            table.set(cell, changed);
+            let accepted = judge.accepts(&table, &instance);
+            assert_eq!(
+                accepted,
+                is_unread(capacity, cell),
+                "{cell:?} = {changed:?}"
+            );
+        }
+    }
+}
+
+/// The table in which one cell is off by `change` and all later cells follow from it.
+fn consistent(capacity: usize, witness: &DataWitness, lie: At, change: Fr) -> Table {
+    let hook = |cell, value| if cell == lie { value + change } else { value };
+    Table::assign_with(capacity, witness, hook).unwrap()
+}
+
+#[test]
+fn change_that_everything_after_it_follows_is_refused_by_its_own_constraint() {
+    let (capacity, witness) = (2, random(2, 71));
+    let judge = Judge::new(capacity);
+    let instance = public_inputs(&witness);
+    let tail = capacity * BLOCK_ROWS;
+    let mut sole = BTreeSet::new();
+    for cell in cells(capacity).filter(|cell| !is_unread(capacity, *cell)) {
+        // A step of 4 leaves the range of a crumb whatever it was.
+        let change = Fr::from(if cell.column < PLACES { 4 } else { 1 });
+        let table = consistent(capacity, &witness, cell, change);
+        let complaints = judge.inner_complaints(&table);
+        let row = cell.row % BLOCK_ROWS;
+        if cell == at(CHAIN, tail + Z) {
+            // Another z is another statement, true as such.
+            assert_eq!(complaints, BTreeSet::new());
+            assert_ne!(outputs(&table)[Z], instance[Z]);
+        } else if cell.column == CHAIN && cell.row < tail && [ENABLED, INVERSE].contains(&row) {
+            assert!(!complaints.is_empty(), "{cell:?}");
+        } else {
+            assert_eq!(complaints.len(), 1, "{cell:?}: {complaints:?}");
+            sole.extend(complaints.into_iter().map(|(name, _)| name));
+        }
+        assert!(!judge.accepts(&table, &instance), "{cell:?}");
+    }
+
+    // With the lies made by hand, each constraint is the only one in the way of some lie: none of
+    // them could be dropped unnoticed.
+    for (name, judge, table) in lies::against_single_constraints() {
+        let complaints = judge.inner_complaints(&table);
+        let names: BTreeSet<_> = complaints.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, BTreeSet::from([name.clone()]));
+        assert!(!judge.mock_accepts(&table, &outputs(&table)), "{name}");
+        sole.insert(name);
+    }
+    sole.insert(public_input_alone());
+    assert_eq!(sole, judge.names());
+}
+
+/// The name of the constraint that refuses an honest table with another instance.
+fn public_input_alone() -> String {
+    let (judge, witness) = (Judge::new(1), plain());
+    let table = Table::assign(1, &witness).unwrap();
+    for row in 0..6 {
+        let mut instance = public_inputs(&witness);
+        instance[row] += Fr::one();
+        let expected = ("public input".to_owned(), row);
+        assert_eq!(
+            judge.complaints(&table, &instance),
+            BTreeSet::from([expected])
+        );
+    }
+    "public input".to_owned()
+}
+
+#[test]
+fn judge_and_mock_prover_agree() {
+    let (capacity, witness) = (2, plain());
+    let judge = Judge::new(capacity);
+    let honest = DataCircuit::new(capacity, &witness).unwrap();
+    let instance = public_inputs(&witness);
+    let table = Table::assign(honest.capacity(), &witness).unwrap();
+    assert!(judge.mock_accepts(&table, &instance));
+    let mut rng = rng(72);
+    let mut refused = 0;
+    for _ in 0..100 {
+        let cell = at(rng.gen_range(0..ADVICE), rng.gen_range(0..table.rows()));
+        let mut changed = table.clone();
+        changed.set(cell, changed.get(cell) + Fr::from(rng.gen_range(0..2)));
+        let verdict = judge.accepts(&changed, &instance);
+        assert_eq!(verdict, judge.mock_accepts(&changed, &instance), "{cell:?}");
+        refused += u32::from(!verdict);
+    }
+    assert!(
+        (20..80).contains(&refused),
+        "both verdicts occur: {refused} of 100 refused"
+    );
+}
