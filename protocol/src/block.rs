@@ -519,3 +519,6 @@ impl LeafView for BlockExecution<'_> {
         self.overlay.leaf(index)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,76 @@ impl Genesis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        number::{LeafIndex, Nonce},
+        params::BALANCE_LIMIT,
+        testing::{World, amount, leaf},
+    };
+
+    fn genesis() -> Genesis {
+        World::new((0..3).map(|number| leaf(number, 0, 10)).collect(), 1).genesis
+    }
+
+    #[test]
+    fn only_states_the_rules_can_hold_are_accepted() {
+        let good = genesis();
+        assert_eq!(good.check(), Ok(()));
+        let with = |alter: fn(&mut Genesis)| {
+            let mut genesis = good.clone();
+            alter(&mut genesis);
+            genesis.check()
+        };
+        assert_eq!(
+            with(|genesis| genesis.leaves[1].l1_owner = L1Address::ZERO),
+            Err(GenesisError::ZeroOwner(1))
+        );
+        assert_eq!(
+            with(|genesis| genesis.leaves[2].nonce = Nonce(NONCE_LAST + 1)),
+            Err(GenesisError::Nonce(2))
+        );
+        assert_eq!(
+            with(|genesis| genesis.leaves[2].nonce = Nonce(NONCE_LAST)),
+            Ok(())
+        );
+        assert_eq!(
+            with(|genesis| genesis.leaves[0].balance = amount(BALANCE_LIMIT - 20)),
+            Err(GenesisError::Supply(TokenId(0)))
+        );
+        assert_eq!(
+            with(|genesis| genesis.leaves[0].balance = amount(BALANCE_LIMIT - 21)),
+            Ok(())
+        );
+        assert_eq!(
+            with(|genesis| genesis.fee_leaves = FeeLeaves::NONE),
+            Err(GenesisError::FeeLeaves)
+        );
+        assert_eq!(
+            with(|genesis| genesis.fee_leaves = FeeLeaves::new(&[LeafIndex(3)]).unwrap()),
+            Err(GenesisError::FeeLeaves)
+        );
+    }
+
+    #[test]
+    fn chain_contract_and_reference_string_separate_domains() {
+        let good = genesis();
+        let with = |alter: fn(&mut Genesis)| {
+            let mut genesis = good.clone();
+            alter(&mut genesis);
+            genesis
+        };
+        for other in [
+            with(|genesis| genesis.chain_id = 1),
+            with(|genesis| genesis.rollup = L1Address([1; 20])),
+            with(|genesis| genesis.reference_string = "ceremony".to_owned()),
+        ] {
+            assert_ne!(other.domain(), good.domain());
+            assert_ne!(other.hash(), good.hash());
+        }
+        let richer = with(|genesis| genesis.leaves[0].balance = amount(11));
+        assert_ne!(richer.hash(), good.hash());
+    }
+}

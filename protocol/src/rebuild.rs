@@ -437,3 +437,6 @@ impl Rebuilder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

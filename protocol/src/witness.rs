@@ -295,3 +295,6 @@ pub struct FinishedBatch {
     /// State after the batch.
     pub state: State,
 }
+
+#[cfg(test)]
+mod tests;
