@@ -22,8 +22,10 @@ pub use cells::Cell;
 pub use slot::{ROWS as SLOT_ROWS, accesses, cell, signature};
 pub use witness::WitnessError;
 
+use crate::gadgets::range::Pattern;
 use crate::gadgets::{merkle, poseidon, range, signature as signatures};
-use crate::layout::Columns;
+use crate::instance::chunk as instance;
+use crate::layout::{Columns, Fixed};
 use crate::trace::{At, GateSet, TraceCircuit, Wiring, at};
 use cells::{STATE, state_after, state_before};
 
@@ -37,12 +39,34 @@ const BLINDING_ROWS: usize = 32;
 pub struct ChunkGates;
 
 impl GateSet for ChunkGates {
+    const FIXED: &'static [Fixed] = &[
+        Fixed::Poseidon3,
+        Fixed::Poseidon5,
+        Fixed::Poseidon6,
+        Fixed::Leaf,
+        Fixed::Level,
+        Fixed::Inner,
+        Fixed::Crumbs,
+        Fixed::Range20And5,
+        Fixed::Range15And8,
+        Fixed::Range15And4And4,
+        Fixed::Range16And8,
+        Fixed::RangeSpare,
+        Fixed::RangeSmall,
+        Fixed::SignatureHead,
+        Fixed::Ladder,
+        Fixed::SignatureTail,
+        Fixed::Rules,
+        Fixed::First,
+        Fixed::Ends,
+    ];
+
     fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
         for width in [3, 5, 6] {
             poseidon::configure(meta, columns, width);
         }
         merkle::configure(meta, columns);
-        range::configure(meta, columns);
+        range::configure(meta, columns, &Pattern::CHUNK);
         signatures::configure(meta, columns);
         rules::configure(meta, columns);
         ends::configure(meta, columns);
@@ -108,9 +132,9 @@ impl ChunkShape {
         let (start, end) = (0, ends::START_ROWS);
         ends::wire(&mut wiring, start, true);
         ends::wire(&mut wiring, end, false);
-        wiring.expose(at(ends::DOMAIN, start), 0);
-        wiring.expose(ends::digest(start), 1);
-        wiring.expose(ends::digest(end), 2);
+        wiring.expose(at(ends::DOMAIN, start), instance::DOMAIN);
+        wiring.expose(ends::digest(start), instance::DIGEST_BEFORE);
+        wiring.expose(ends::digest(end), instance::DIGEST_AFTER);
         let slots = 2 * self.pairs;
         for number in 0..slots {
             let is_first = number % 2 == 0;

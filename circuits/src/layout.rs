@@ -77,8 +77,14 @@ fixed! {
     First,
     /// Digest of a threaded state.
     Ends,
-    /// One absorbed word of the data circuit.
-    Data,
+    /// Data circuit: range row of 25 bytes.
+    Range25,
+    /// Data circuit: range row of four times 6 bytes.
+    Range6And6And6And6,
+    /// Data circuit: constants before the first group.
+    DataStart,
+    /// Data circuit: one absorbed group.
+    DataGroup,
 }
 
 /// The columns of a circuit.
@@ -86,17 +92,20 @@ fixed! {
 pub struct Columns {
     /// Advice columns, `WIDTH` of them.
     pub advice: Vec<Column<Advice>>,
-    /// Fixed columns, in the order of [`Fixed`].
-    pub fixed: Vec<Column<FixedColumn>>,
+    /// Fixed columns, in the order of [`Fixed`]; `None` where the circuit has no use for one.
+    pub fixed: Vec<Option<Column<FixedColumn>>>,
     /// The public inputs.
     pub instance: Column<Instance>,
 }
 
 impl Columns {
-    /// Allocates the columns.
-    pub fn configure(meta: &mut ConstraintSystem<Fr>) -> Self {
+    /// Allocates the columns; of the fixed ones only those in `used`.
+    pub fn configure(meta: &mut ConstraintSystem<Fr>, used: &[Fixed]) -> Self {
         let advice: Vec<_> = (0..WIDTH).map(|_| meta.advice_column()).collect();
-        let fixed = (0..FIXED).map(|_| meta.fixed_column()).collect();
+        let mut fixed = vec![None; FIXED];
+        for name in used {
+            fixed[*name as usize] = Some(meta.fixed_column());
+        }
         let instance = meta.instance_column();
         meta.enable_equality(instance);
         for column in &advice[..EQUALITY] {
@@ -110,9 +119,12 @@ impl Columns {
     }
 
     /// A fixed column by name.
+    ///
+    /// # Panics
+    /// If the circuit does not have it: gates, wiring and the list of used columns belong together.
     #[must_use]
     pub fn fixed(&self, name: Fixed) -> Column<FixedColumn> {
-        self.fixed[name as usize]
+        self.fixed[name as usize].expect("the circuit lists every fixed column that it uses")
     }
 
     /// The halo2 cell of an advice cell.

@@ -165,6 +165,9 @@ impl Block {
 
 /// A set of gates: what `configure` adds to the constraint system.
 pub trait GateSet: Clone + Default + Send + Sync + 'static {
+    /// The fixed columns that the gates and the wiring use.
+    const FIXED: &'static [Fixed];
+
     /// Adds the gates over `columns`.
     fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns);
 }
@@ -235,7 +238,7 @@ impl<G: GateSet> Circuit<Fr> for TraceCircuit<G> {
     fn configure(meta: &mut ConstraintSystem<Fr>) -> Columns {
         // First line of every configure: halo2-axiom caps the degree at 5 unless told.
         meta.set_minimum_degree(crate::layout::DEGREE);
-        let columns = Columns::configure(meta);
+        let columns = Columns::configure(meta, G::FIXED);
         G::configure(meta, &columns);
         columns
     }

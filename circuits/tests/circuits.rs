@@ -2,6 +2,8 @@
 
 #[path = "circuits/chunk.rs"]
 mod chunk;
+#[path = "circuits/data.rs"]
+mod data;
 #[path = "circuits/harness.rs"]
 mod harness;
 #[path = "circuits/ledger.rs"]

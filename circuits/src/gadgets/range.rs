@@ -38,11 +38,18 @@ pub enum Pattern {
     Spare,
     /// 30, 8, 16, 6, 6, 4, 4 and 36 bits.
     Small,
+    /// 200 bits.
+    Bytes25,
+    /// Four times 48 bits.
+    Bytes6And6And6And6,
 }
 
 impl Pattern {
-    /// All patterns.
-    pub const ALL: [Pattern; 6] = [
+    /// Patterns of the data circuit.
+    pub const DATA: [Pattern; 2] = [Pattern::Bytes25, Pattern::Bytes6And6And6And6];
+
+    /// Patterns of the chunk circuit.
+    pub const CHUNK: [Pattern; 6] = [
         Pattern::Bytes20And5,
         Pattern::Bytes15And8,
         Pattern::Bytes15And4And4,
@@ -61,6 +68,8 @@ impl Pattern {
             Pattern::Bytes16And8 => &[64, 32],
             Pattern::Spare => &[44, 38, 14],
             Pattern::Small => &[15, 4, 8, 3, 3, 2, 2, 18],
+            Pattern::Bytes25 => &[100],
+            Pattern::Bytes6And6And6And6 => &[24, 24, 24, 24],
         }
     }
 
@@ -74,6 +83,8 @@ impl Pattern {
             Pattern::Bytes16And8 => Fixed::Range16And8,
             Pattern::Spare => Fixed::RangeSpare,
             Pattern::Small => Fixed::RangeSmall,
+            Pattern::Bytes25 => Fixed::Range25,
+            Pattern::Bytes6And6And6And6 => Fixed::Range6And6And6And6,
         }
     }
 
@@ -103,8 +114,8 @@ fn group_value<W: Window>(window: &mut W, start: usize, crumbs: usize) -> W::Val
     sum(bytes)
 }
 
-/// Adds the gates of every pattern.
-pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
+/// Adds the gates of these patterns.
+pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns, patterns: &[Pattern]) {
     meta.create_gate("crumbs", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Crumbs);
         for column in CRUMBS..WIDTH {
@@ -116,7 +127,7 @@ pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
         }
         window.finish()
     });
-    for pattern in Pattern::ALL {
+    for pattern in patterns {
         meta.create_gate(format!("range {:?}", pattern.groups()), |meta| {
             let mut window = GateWindow::new(meta, columns, pattern.selector());
             for (column, (start, crumbs)) in pattern

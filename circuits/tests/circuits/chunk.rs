@@ -1,6 +1,6 @@
 //! The chunk circuit against the native transition: every operation, honest and tampered.
 
-use circuits::chunk::{Cell, ChunkShape, WitnessError};
+use circuits::chunk::{ChunkShape, WitnessError};
 use circuits::convert::to_circuit;
 use halo2curves::bn256::Fr;
 use protocol::account::LeafKey;

@@ -15,6 +15,8 @@ use protocol::witness::{BatchTrace, ChunkWitness};
 pub(crate) struct Ledger {
     pub(crate) trace: BatchTrace,
     pub(crate) domain: Domain,
+    /// A chunk that was cut because it was full.
+    pub(crate) chunk: Option<ChunkWitness>,
 }
 
 pub(crate) const START_HEIGHT: u64 = 100;
@@ -48,7 +50,11 @@ impl Ledger {
     pub(crate) fn with(state: State) -> Self {
         let domain = Domain::new(31_337, L1Address([7; 20]), [9; 32], 1);
         let trace = BatchTrace::new(domain, state, Height(START_HEIGHT), 5);
-        Self { trace, domain }
+        Self {
+            trace,
+            domain,
+            chunk: None,
+        }
     }
 
     fn transaction(&self, from: u32, fee: u128, action: Action) -> Transaction {
@@ -159,13 +165,16 @@ impl Ledger {
     }
 
     pub(crate) fn push(&mut self, header: Option<Header>, slots: [Operation; 2]) {
-        self.trace
+        self.chunk = self
+            .trace
             .push(&Pair { header, slots })
             .expect("the pair is valid");
     }
 
     pub(crate) fn finish(self) -> ChunkWitness {
-        self.trace.finish().chunk.expect("there are pairs")
+        self.chunk
+            .or(self.trace.finish().chunk)
+            .expect("there are pairs")
     }
 }
 

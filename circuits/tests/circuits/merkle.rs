@@ -2,7 +2,7 @@
 
 use circuits::convert::{to_circuit, to_native};
 use circuits::gadgets::{merkle, poseidon};
-use circuits::layout::Columns;
+use circuits::layout::{Columns, Fixed};
 use circuits::trace::{Block, GateSet, Trace, TraceCircuit, Wiring, at};
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
@@ -15,6 +15,8 @@ use crate::harness::{accepts, mock, proves};
 struct Paths;
 
 impl GateSet for Paths {
+    const FIXED: &'static [Fixed] = &[Fixed::Poseidon5, Fixed::Leaf, Fixed::Level, Fixed::Inner];
+
     fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
         poseidon::configure(meta, columns, 5);
         merkle::configure(meta, columns);

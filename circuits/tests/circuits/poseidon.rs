@@ -12,6 +12,13 @@ use crate::harness::{accepts, mock, proves};
 struct Hashes;
 
 impl GateSet for Hashes {
+    const FIXED: &'static [Fixed] = &[
+        Fixed::Poseidon3,
+        Fixed::Poseidon5,
+        Fixed::Poseidon6,
+        Fixed::Leaf,
+    ];
+
     fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
         for width in [3, 5, 6] {
             poseidon::configure(meta, columns, width);

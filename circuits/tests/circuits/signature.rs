@@ -17,9 +17,19 @@ use crate::harness::{accepts, mock, proves};
 struct Signatures;
 
 impl GateSet for Signatures {
+    const FIXED: &'static [Fixed] = &[
+        Fixed::Poseidon6,
+        Fixed::Crumbs,
+        Fixed::Range20And5,
+        Fixed::Range15And8,
+        Fixed::SignatureHead,
+        Fixed::Ladder,
+        Fixed::SignatureTail,
+    ];
+
     fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
         poseidon::configure(meta, columns, 6);
-        range::configure(meta, columns);
+        range::configure(meta, columns, &[Pattern::Bytes20And5, Pattern::Bytes15And8]);
         signature::configure(meta, columns);
     }
 }

@@ -107,6 +107,9 @@ pub fn against_single_constraints() -> Vec<(String, Judge, Table)> {
         below[TAGGED - 1] = 1;
         let table = with_place(1, &witness, 0, index, column(PADDING as u64, below));
         lies.push((format!("place {index} padding"), Judge::new(1), table));
+        // A fifth tag, with the word 0.
+        let table = with_place(1, &witness, 0, index, column(4, [0; TAGGED]));
+        lies.push((format!("place {index} tag"), Judge::new(1), table));
     }
     lies
 }

@@ -116,3 +116,64 @@ fn proof_for_another_capacity_does_not_verify() {
     assert!(three.accepts(&instance, &proof));
     assert!(!two.accepts(&instance, &proof));
 }
+
+#[test]
+fn bench_temp() {
+    let Ok(capacity) = std::env::var("BENCH") else {
+        return;
+    };
+    let capacity: usize = capacity.parse().unwrap();
+    let started = std::time::Instant::now();
+    let params = ParamsKZG::<Bn256>::setup(k(capacity), rng(5));
+    eprintln!("setup {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let empty = DataCircuit::without_witness(capacity);
+    let vk = keygen_vk(&params, &empty).expect("verifying key");
+    eprintln!("vk {:?}", started.elapsed());
+    let pk = keygen_pk(&params, vk, &empty).expect("proving key");
+    eprintln!("keys {:?}", started.elapsed());
+    let keys = Keys {
+        capacity,
+        params,
+        pk,
+    };
+    let witness = random(capacity, 1);
+    let started = std::time::Instant::now();
+    let instance = public_inputs(&witness);
+    eprintln!("native {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let _ = circuits::data::Table::assign(capacity, &witness).unwrap();
+    eprintln!("table {:?}", started.elapsed());
+    for _ in 0..2 {
+        let cpu = || {
+            std::fs::read_to_string("/proc/self/stat")
+                .unwrap()
+                .split(' ')
+                .skip(13)
+                .take(2)
+                .map(|x| x.parse::<u64>().unwrap())
+                .sum::<u64>() as f64
+                / 100.0
+        };
+        let before = cpu();
+        let started = std::time::Instant::now();
+        let proof = keys.prove(&witness, &instance);
+        eprintln!(
+            "prove {:?} cpu {} bytes {}",
+            started.elapsed(),
+            cpu() - before,
+            proof.len()
+        );
+        let started = std::time::Instant::now();
+        assert!(keys.accepts(&instance, &proof));
+        eprintln!("verify {:?}", started.elapsed());
+    }
+    eprintln!(
+        "{}",
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .filter(|l| l.starts_with("VmHWM"))
+            .collect::<String>()
+    );
+}
