@@ -92,7 +92,10 @@ pub fn key_description(
     let domain = key.get_domain();
     let params_k = halo2_proofs::poly::commitment::Params::k(params);
     if params_k != domain.k {
-        return Err(ExportError::InvalidStringSize { key: domain.k, params: params_k });
+        return Err(ExportError::InvalidStringSize {
+            key: domain.k,
+            params: params_k,
+        });
     }
     if params.g2() != G2Affine::generator() {
         return Err(ExportError::ForeignGenerator);
@@ -102,10 +105,13 @@ pub fn key_description(
         return Err(ExportError::InvalidInstanceColumns { expected, found });
     }
     let degree = domain.quotient_poly_degree + 1;
-    let system_degree = u64::try_from(system.degree())
-        .map_err(|_| ExportError::TooLarge { what: "the degree" })?;
+    let system_degree =
+        u64::try_from(system.degree()).map_err(|_| ExportError::TooLarge { what: "the degree" })?;
     if degree != system_degree {
-        return Err(ExportError::InconsistentDegree { domain: degree, system: system_degree });
+        return Err(ExportError::InconsistentDegree {
+            domain: degree,
+            system: system_degree,
+        });
     }
 
     let mut graph = Graph::new(key)?;
@@ -141,7 +147,12 @@ pub fn key_description(
         permutation: permutation(key)?,
         fixed_commitments: points(key.fixed_commitments())?,
         permutation_commitments: points(key.permutation().commitments())?,
-        g1: point(params.get_g().first().ok_or(ExportError::ForeignGenerator)?)?,
+        g1: point(
+            params
+                .get_g()
+                .first()
+                .ok_or(ExportError::ForeignGenerator)?,
+        )?,
         s_g2: second_group_point(&params.s_g2())?,
     };
     Ok(KeyDescription::new(parts)?)
@@ -159,7 +170,10 @@ fn permutation(key: &VerifyingKey<G1Affine>) -> Result<Vec<PermutationColumn>, E
             Any::Fixed => ColumnKind::Fixed,
             Any::Instance => ColumnKind::Instance,
         };
-        Ok(PermutationColumn { kind, column: narrow("a column", column.index())? })
+        Ok(PermutationColumn {
+            kind,
+            column: narrow("a column", column.index())?,
+        })
     };
     columns.iter().map(describe).collect()
 }
@@ -185,12 +199,18 @@ impl Queries {
     fn position(&self, column: usize, rotation: Rotation) -> Result<u32, ExportError> {
         let query = describe_query(column, rotation)?;
         let what = "a query that is not registered";
-        self.positions.get(&query).copied().ok_or(ExportError::Unsupported { what })
+        self.positions
+            .get(&query)
+            .copied()
+            .ok_or(ExportError::Unsupported { what })
     }
 }
 
 fn describe_query(column: usize, rotation: Rotation) -> Result<Query, ExportError> {
-    Ok(Query { column: narrow("a column", column)?, rotation: rotation.0 })
+    Ok(Query {
+        column: narrow("a column", column)?,
+        rotation: rotation.0,
+    })
 }
 
 /// The expression graph while halo2's trees are merged into it.
@@ -206,11 +226,24 @@ impl Graph {
         let system = key.cs();
         Ok(Self {
             builder: ExpressionBuilder::new(),
-            advice: Queries::new(system.advice_queries().iter().map(|(c, at)| (c.index(), *at)))?,
-            instance: Queries::new(
-                system.instance_queries().iter().map(|(c, at)| (c.index(), *at)),
+            advice: Queries::new(
+                system
+                    .advice_queries()
+                    .iter()
+                    .map(|(c, at)| (c.index(), *at)),
             )?,
-            fixed: Queries::new(system.fixed_queries().iter().map(|(c, at)| (c.index(), *at)))?,
+            instance: Queries::new(
+                system
+                    .instance_queries()
+                    .iter()
+                    .map(|(c, at)| (c.index(), *at)),
+            )?,
+            fixed: Queries::new(
+                system
+                    .fixed_queries()
+                    .iter()
+                    .map(|(c, at)| (c.index(), *at)),
+            )?,
         })
     }
 
@@ -223,17 +256,22 @@ impl Graph {
         let node = match tree {
             Expression::Constant(value) => Node::Constant(scalar(value)?),
             Expression::Selector(_) => {
-                return Err(ExportError::Unsupported { what: "a virtual selector" });
+                return Err(ExportError::Unsupported {
+                    what: "a virtual selector",
+                });
             }
-            Expression::Fixed(query) => {
-                Node::Fixed(self.fixed.position(query.column_index(), query.rotation())?)
-            }
-            Expression::Advice(query) => {
-                Node::Advice(self.advice.position(query.column_index(), query.rotation())?)
-            }
-            Expression::Instance(query) => {
-                Node::Instance(self.instance.position(query.column_index(), query.rotation())?)
-            }
+            Expression::Fixed(query) => Node::Fixed(
+                self.fixed
+                    .position(query.column_index(), query.rotation())?,
+            ),
+            Expression::Advice(query) => Node::Advice(
+                self.advice
+                    .position(query.column_index(), query.rotation())?,
+            ),
+            Expression::Instance(query) => Node::Instance(
+                self.instance
+                    .position(query.column_index(), query.rotation())?,
+            ),
             Expression::Challenge(challenge) => {
                 Node::Challenge(narrow("a challenge", challenge.index())?)
             }

@@ -48,7 +48,7 @@ impl TranscriptKind {
 }
 
 enum Sponge {
-    Poseidon(poseidon::Sponge),
+    Poseidon(Box<poseidon::Sponge>),
     Keccak(keccak::Sponge),
 }
 
@@ -63,7 +63,7 @@ impl<'a> Transcript<'a> {
     /// A transcript that has absorbed nothing yet.
     pub(crate) fn new(kind: TranscriptKind, proof: &'a [u8]) -> Result<Self, PlonkError> {
         let sponge = match kind {
-            TranscriptKind::Poseidon => Sponge::Poseidon(poseidon::Sponge::new()?),
+            TranscriptKind::Poseidon => Sponge::Poseidon(Box::new(poseidon::Sponge::new()?)),
             TranscriptKind::Keccak => Sponge::Keccak(keccak::Sponge::new()),
         };
         Ok(Self {
@@ -156,3 +156,6 @@ impl<'a> Transcript<'a> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;
