@@ -176,7 +176,10 @@ impl ErrorCode {
     /// The code with this number.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.number() == number)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.number() == number)
     }
 }
 
@@ -206,7 +209,10 @@ impl ApiError {
     /// A refusal of this kind.
     #[must_use]
     pub fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        Self {
+            code,
+            reason: reason.into(),
+        }
     }
 
     /// The refusal inside a JSON-RPC error object, if it is one of ours.
@@ -230,7 +236,11 @@ impl ApiError {
 
 impl From<ApiError> for ErrorObjectOwned {
     fn from(error: ApiError) -> Self {
-        Self::owned(error.code.number(), error.code.message(), Some(error.details()))
+        Self::owned(
+            error.code.number(),
+            error.code.message(),
+            Some(error.details()),
+        )
     }
 }
 
@@ -244,7 +254,11 @@ mod tests {
     fn codes_are_distinct_and_ours() {
         let numbers: BTreeSet<i32> = ErrorCode::ALL.iter().map(|code| code.number()).collect();
         assert_eq!(numbers.len(), ErrorCode::ALL.len());
-        assert!(numbers.iter().all(|number| (-32199..=-32100).contains(number)));
+        assert!(
+            numbers
+                .iter()
+                .all(|number| (-32199..=-32100).contains(number))
+        );
         assert!(ErrorCode::ALL.is_sorted_by_key(|code| code.number()));
     }
 

@@ -191,14 +191,15 @@ pub trait JobQueue: Send + Sync {
         percent: u8,
     ) -> impl Future<Output = Result<u64, ApiError>> + Send;
 
-    /// Hands in a proof; a valid one counts even if the lease was lost.
+    /// Hands in a proof; a valid one counts even if the lease was lost. The token tells whose result it is, so
+    /// that nobody collects strikes for another.
     ///
     /// # Errors
     /// [`ErrorCode::UnknownJob`], [`ErrorCode::ProofTooLarge`] or [`ErrorCode::WorkerSuspended`].
     fn submit(
         &self,
-        worker: &str,
         job: JobId,
+        token: u64,
         proof: Vec<u8>,
     ) -> impl Future<Output = Result<Submitted, ApiError>> + Send;
 
@@ -297,8 +298,7 @@ pub trait Prover {
 
     /// Hands in a proof.
     #[method(name = "submit")]
-    async fn submit(&self, worker: String, job: HashText, proof: BytesText)
-    -> RpcResult<Submitted>;
+    async fn submit(&self, job: HashText, token: u64, proof: BytesText) -> RpcResult<Submitted>;
 
     /// Gives a lease back.
     #[method(name = "fail")]
@@ -342,6 +342,9 @@ mod tests {
         for name in ["", "a b", "a\n", &"a".repeat(65)] {
             assert!(worker(name).check().is_err(), "{name:?}");
         }
-        assert_ne!(JobId::new(JobKind::Chunk, b""), JobId::new(JobKind::Data, b""));
+        assert_ne!(
+            JobId::new(JobKind::Chunk, b""),
+            JobId::new(JobKind::Data, b"")
+        );
     }
 }

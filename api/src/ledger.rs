@@ -294,7 +294,10 @@ mod tests {
             leaf: LeafJson::new(index, &leaf(6), Nonce(0)),
             height: 1,
             root: state.root().into(),
-            siblings: siblings.iter().map(|level| level.map(FieldText::from)).collect(),
+            siblings: siblings
+                .iter()
+                .map(|level| level.map(FieldText::from))
+                .collect(),
         };
         assert_eq!(proof.verify(), Ok(leaf(6)));
         proof.leaf.balance = AmountText("7".into());

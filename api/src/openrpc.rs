@@ -58,7 +58,11 @@ pub const METHODS: &[Method] = &[
     Method {
         name: "quorate_resolveLeaf",
         summary: "The first leaf of a payment address.",
-        params: &[("key", "Point"), ("l1_owner", "Address"), ("token", "Index")],
+        params: &[
+            ("key", "Point"),
+            ("l1_owner", "Address"),
+            ("token", "Index"),
+        ],
         result: ("leaf", "Leaf"),
     },
     Method {
@@ -75,7 +79,11 @@ pub const METHODS: &[Method] = &[
     Method {
         name: "quorate_transactionsOfLeaf",
         summary: "Operations that named a leaf as sender or recipient, newest first.",
-        params: &[("index", "Index"), ("cursor", "Cursor?"), ("limit", "Limit?")],
+        params: &[
+            ("index", "Index"),
+            ("cursor", "Cursor?"),
+            ("limit", "Limit?"),
+        ],
         result: ("page", "TransactionPage"),
     },
     Method {
@@ -135,7 +143,8 @@ pub fn document() -> Value {
     let errors: Vec<Value> = ErrorCode::ALL
         .iter()
         .map(|code| {
-            let data = json!({"hint": code.hint(), "docs": format!("docs/rpc.md#{}", code.anchor())});
+            let data =
+                json!({"hint": code.hint(), "docs": format!("docs/rpc.md#{}", code.anchor())});
             json!({"code": code.number(), "message": code.message(), "data": data})
         })
         .collect();

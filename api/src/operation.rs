@@ -30,7 +30,10 @@ impl PointJson {
     /// # Errors
     /// [`ErrorCode::MalformedText`] or [`ErrorCode::NonCanonicalField`].
     pub fn parse_leaf_key(&self) -> Result<LeafKey, ApiError> {
-        Ok(LeafKey { x: self.x.parse()?, y: self.y.parse()? })
+        Ok(LeafKey {
+            x: self.x.parse()?,
+            y: self.y.parse()?,
+        })
     }
 
     /// As a key that can sign.
@@ -58,7 +61,10 @@ fn signature_error(error: SignatureError) -> ApiError {
 
 impl From<Point> for PointJson {
     fn from(point: Point) -> Self {
-        Self { x: point.x().into(), y: point.y().into() }
+        Self {
+            x: point.x().into(),
+            y: point.y().into(),
+        }
     }
 }
 
@@ -70,7 +76,10 @@ impl From<PublicKey> for PointJson {
 
 impl From<LeafKey> for PointJson {
     fn from(key: LeafKey) -> Self {
-        Self { x: key.x.into(), y: key.y.into() }
+        Self {
+            x: key.x.into(),
+            y: key.y.into(),
+        }
     }
 }
 
@@ -134,17 +143,28 @@ impl TransactionJson {
     /// The first field that is not canonical.
     pub fn parse(&self) -> Result<Transaction, ApiError> {
         let action = match &self.action {
-            ActionJson::Transfer { to, amount } => {
-                Action::Transfer { to: LeafIndex(*to), amount: amount.parse()? }
-            }
-            ActionJson::TransferToNew { key, l1_owner, amount } => Action::TransferToNew {
+            ActionJson::Transfer { to, amount } => Action::Transfer {
+                to: LeafIndex(*to),
+                amount: amount.parse()?,
+            },
+            ActionJson::TransferToNew {
+                key,
+                l1_owner,
+                amount,
+            } => Action::TransferToNew {
                 key: key.parse_leaf_key()?,
                 l1_owner: l1_owner.parse()?,
                 amount: amount.parse()?,
             },
-            ActionJson::Withdraw { amount } => Action::Withdraw { amount: amount.parse()? },
-            ActionJson::ChangeKey { key } => Action::ChangeKey { key: key.parse_leaf_key()? },
-            ActionJson::Lock { until } => Action::Lock { until: Height(*until) },
+            ActionJson::Withdraw { amount } => Action::Withdraw {
+                amount: amount.parse()?,
+            },
+            ActionJson::ChangeKey { key } => Action::ChangeKey {
+                key: key.parse_leaf_key()?,
+            },
+            ActionJson::Lock { until } => Action::Lock {
+                until: Height(*until),
+            },
         };
         if self.nonce >> 40 != 0 {
             let reason = format!("nonce {} has more than 40 bits", self.nonce);
@@ -163,15 +183,22 @@ impl TransactionJson {
 impl From<&Transaction> for TransactionJson {
     fn from(transaction: &Transaction) -> Self {
         let action = match transaction.action {
-            Action::Transfer { to, amount } => {
-                ActionJson::Transfer { to: to.0, amount: amount.into() }
-            }
-            Action::TransferToNew { key, l1_owner, amount } => ActionJson::TransferToNew {
+            Action::Transfer { to, amount } => ActionJson::Transfer {
+                to: to.0,
+                amount: amount.into(),
+            },
+            Action::TransferToNew {
+                key,
+                l1_owner,
+                amount,
+            } => ActionJson::TransferToNew {
                 key: key.into(),
                 l1_owner: l1_owner.into(),
                 amount: amount.into(),
             },
-            Action::Withdraw { amount } => ActionJson::Withdraw { amount: amount.into() },
+            Action::Withdraw { amount } => ActionJson::Withdraw {
+                amount: amount.into(),
+            },
             Action::ChangeKey { key } => ActionJson::ChangeKey { key: key.into() },
             Action::Lock { until } => ActionJson::Lock { until: until.0 },
         };
@@ -271,7 +298,10 @@ pub fn parse_group(
 ) -> Result<Submission, ApiError> {
     let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
     if !(GROUP_MEMBERS_MIN..=GROUP_MEMBERS_MAX).contains(&count) {
-        return Err(ApiError::new(ErrorCode::GroupSize, format!("{count} were sent")));
+        return Err(ApiError::new(
+            ErrorCode::GroupSize,
+            format!("{count} were sent"),
+        ));
     }
     members
         .iter()
@@ -355,7 +385,11 @@ mod tests {
             fee: Amount::new(7).unwrap(),
             action,
         };
-        SignedTransaction { transaction, key: key.public(), signature: key.sign(&Fr::from(9_u64)) }
+        SignedTransaction {
+            transaction,
+            key: key.public(),
+            signature: key.sign(&Fr::from(9_u64)),
+        }
     }
 
     #[test]
@@ -363,11 +397,20 @@ mod tests {
         let amount = Amount::new(1 << 100).unwrap();
         let key = LeafKey::from(SecretKey::from_seed(&[4; 32]).public());
         let actions = [
-            Action::Transfer { to: LeafIndex(u32::MAX), amount },
-            Action::TransferToNew { key, l1_owner: L1Address([9; 20]), amount },
+            Action::Transfer {
+                to: LeafIndex(u32::MAX),
+                amount,
+            },
+            Action::TransferToNew {
+                key,
+                l1_owner: L1Address([9; 20]),
+                amount,
+            },
             Action::Withdraw { amount },
             Action::ChangeKey { key: LeafKey::NULL },
-            Action::Lock { until: Height(u64::MAX) },
+            Action::Lock {
+                until: Height(u64::MAX),
+            },
         ];
         for action in actions {
             let signed = signed(action);
@@ -382,11 +425,21 @@ mod tests {
     fn unknown_fields_are_refused_everywhere() {
         let good = SignedTransactionJson::new(5, &signed(Action::ChangeKey { key: LeafKey::NULL }));
         let good = serde_json::to_value(&good).unwrap();
-        for path in ["", "/transaction", "/transaction/action", "/key", "/signature", "/signature/r8"] {
+        for path in [
+            "",
+            "/transaction",
+            "/transaction/action",
+            "/key",
+            "/signature",
+            "/signature/r8",
+        ] {
             let mut bad = good.clone();
             let object = bad.pointer_mut(path).unwrap().as_object_mut().unwrap();
             object.insert("surprise".into(), 1.into());
-            assert!(serde_json::from_value::<SignedTransactionJson>(bad).is_err(), "{path}");
+            assert!(
+                serde_json::from_value::<SignedTransactionJson>(bad).is_err(),
+                "{path}"
+            );
         }
     }
 
@@ -396,18 +449,26 @@ mod tests {
         let zero = FieldText::from(Fr::from(0_u64));
         let one = FieldText::from(Fr::from(1_u64));
         let mut bad = good.clone();
-        bad.key = PointJson { x: zero.clone(), y: one.clone() };
+        bad.key = PointJson {
+            x: zero.clone(),
+            y: one.clone(),
+        };
         assert_eq!(bad.parse(5).unwrap_err().code, ErrorCode::SmallOrderKey);
-        bad.key = PointJson { x: one.clone(), y: one.clone() };
+        bad.key = PointJson {
+            x: one.clone(),
+            y: one.clone(),
+        };
         assert_eq!(bad.parse(5).unwrap_err().code, ErrorCode::InvalidPoint);
         let mut bad = good.clone();
-        bad.signature.r8 = PointJson { x: one.clone(), y: zero };
+        bad.signature.r8 = PointJson {
+            x: one.clone(),
+            y: zero,
+        };
         assert_eq!(bad.parse(5).unwrap_err().code, ErrorCode::InvalidPoint);
         let mut bad = good.clone();
         // The subgroup order itself.
-        bad.signature.s = FieldText(
-            "0x060c89ce5c263405370a08b6d0302b0bab3eedb83920ee0a677297dc392126f1".into(),
-        );
+        bad.signature.s =
+            FieldText("0x060c89ce5c263405370a08b6d0302b0bab3eedb83920ee0a677297dc392126f1".into());
         assert_eq!(bad.parse(5).unwrap_err().code, ErrorCode::NonCanonicalField);
         let mut bad = good;
         bad.transaction.nonce = 1 << 40;

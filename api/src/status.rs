@@ -99,8 +99,12 @@ impl Stage {
             Self::Pending => {
                 "replacement by the same key, expiry, eviction by a higher fee, or a balance spent elsewhere"
             }
-            Self::Certified => "the validator signing another block at this height, or its batch never being proven",
-            Self::Proven => "the batch has no base layer yet: only this node's validator vouches for its place",
+            Self::Certified => {
+                "the validator signing another block at this height, or its batch never being proven"
+            }
+            Self::Proven => {
+                "the batch has no base layer yet: only this node's validator vouches for its place"
+            }
             Self::Failed => "nothing: sign the operation again",
         }
     }

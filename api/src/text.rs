@@ -21,12 +21,17 @@ use crate::error::{ApiError, ErrorCode};
 fn malformed(what: &str, expected: &str) -> ApiError {
     // Long input is cut: an error must not echo a megabyte.
     let shown: String = what.chars().take(80).collect();
-    ApiError::new(ErrorCode::MalformedText, format!("{shown:?} is not {expected}"))
+    ApiError::new(
+        ErrorCode::MalformedText,
+        format!("{shown:?} is not {expected}"),
+    )
 }
 
 /// Bytes of a text of `0x` and lower-case digits.
 fn parse_hex(text: &str, expected: &str) -> Result<Vec<u8>, ApiError> {
-    let digits = text.strip_prefix("0x").ok_or_else(|| malformed(text, expected))?;
+    let digits = text
+        .strip_prefix("0x")
+        .ok_or_else(|| malformed(text, expected))?;
     if digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
         return Err(malformed(text, expected));
     }
@@ -34,7 +39,9 @@ fn parse_hex(text: &str, expected: &str) -> Result<Vec<u8>, ApiError> {
 }
 
 fn parse_array<const N: usize>(text: &str, expected: &str) -> Result<[u8; N], ApiError> {
-    parse_hex(text, expected)?.try_into().map_err(|_| malformed(text, expected))
+    parse_hex(text, expected)?
+        .try_into()
+        .map_err(|_| malformed(text, expected))
 }
 
 macro_rules! text {
@@ -173,7 +180,10 @@ impl AmountText {
         }
         text.parse().ok().and_then(Amount::new).ok_or_else(|| {
             let shown: String = text.chars().take(80).collect();
-            ApiError::new(ErrorCode::AmountOutOfRange, format!("{shown} is 2^120 or more"))
+            ApiError::new(
+                ErrorCode::AmountOutOfRange,
+                format!("{shown} is 2^120 or more"),
+            )
         })
     }
 }
@@ -197,7 +207,10 @@ mod tests {
         let modulus = "0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001";
         let refused = [
             (modulus.to_owned(), ErrorCode::NonCanonicalField),
-            (format!("0x{}", "f".repeat(64)), ErrorCode::NonCanonicalField),
+            (
+                format!("0x{}", "f".repeat(64)),
+                ErrorCode::NonCanonicalField,
+            ),
             (format!("0x{:063x}", 5), ErrorCode::MalformedText),
             (format!("0x{:064X}", 10), ErrorCode::MalformedText),
             (format!("{:064x}", 5), ErrorCode::MalformedText),
@@ -205,14 +218,21 @@ mod tests {
             (String::new(), ErrorCode::MalformedText),
         ];
         for (text, code) in refused {
-            assert_eq!(FieldText(text.clone()).parse().unwrap_err().code, code, "{text}");
+            assert_eq!(
+                FieldText(text.clone()).parse().unwrap_err().code,
+                code,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn amounts_are_canonical_decimals_below_two_to_the_120() {
         let max = (1_u128 << 120) - 1;
-        assert_eq!(AmountText(max.to_string()).parse().map(Amount::get), Ok(max));
+        assert_eq!(
+            AmountText(max.to_string()).parse().map(Amount::get),
+            Ok(max)
+        );
         assert_eq!(AmountText("0".into()).parse(), Ok(Amount::ZERO));
         for text in ["", "01", "+1", "-1", "1.0", "0x1", " 1", "1e3"] {
             let error = AmountText(text.into()).parse().unwrap_err();

@@ -46,7 +46,9 @@ fn api_error(error: ClientError) -> ApiError {
 
 impl JobQueue for RemoteQueue {
     async fn lease(&self, worker: &WorkerInfo) -> Result<Option<Lease>, ApiError> {
-        let lease = ProverClient::lease(&self.client, worker.clone()).await.map_err(api_error)?;
+        let lease = ProverClient::lease(&self.client, worker.clone())
+            .await
+            .map_err(api_error)?;
         lease.map(|lease| lease.parse()).transpose()
     }
 
@@ -62,14 +64,9 @@ impl JobQueue for RemoteQueue {
             .map_err(api_error)
     }
 
-    async fn submit(
-        &self,
-        worker: &str,
-        job: JobId,
-        proof: Vec<u8>,
-    ) -> Result<Submitted, ApiError> {
+    async fn submit(&self, job: JobId, token: u64, proof: Vec<u8>) -> Result<Submitted, ApiError> {
         let proof = proof.as_slice().into();
-        ProverClient::submit(&self.client, worker.to_owned(), job.0.into(), proof)
+        ProverClient::submit(&self.client, job.0.into(), token, proof)
             .await
             .map_err(api_error)
     }

@@ -1,0 +1,264 @@
+//! Cuts certified blocks into proof jobs: follows the chain block by block, hands out a chunk as soon as it is full
+//! and seals batches by the rule of `protocol::batch`.
+//!
+//! It runs behind the chain with a state of its own. After a restart it goes back to the start of the open batch and
+//! makes the same jobs again; those that exist are left alone, since a job's name is its content.
+
+use std::sync::Arc;
+
+use api::{
+    jobs::{JobId, JobKind},
+    ledger::BatchStage,
+};
+use protocol::{
+    Fr,
+    batch::{OpenBatch, Usage, pairs_of_block},
+    codec::{field_to_le_bytes, to_bytes},
+    number::{BatchNumber, Height},
+    public_inputs::data_challenge,
+    state::State,
+    threaded::Threaded,
+    transition::InvalidOperation,
+    witness::{BatchTrace, ChunkWitness, DataWitness},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chain::{Chain, now_ms},
+    events::{Event, Events},
+    failpoint,
+    proving::RocksQueue,
+    storage::{BatchRecord, JobRecord, OpenBatchRecord, StorageError, Store, StoredBlock},
+};
+
+/// Why the batcher stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BatcherError {
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A certified block does not execute: the database or this program is wrong.
+    #[error("certified block {height} does not execute again: {reason}; stop and report this")]
+    Execution {
+        /// Height of the block.
+        height: Height,
+        /// The rule it breaks.
+        reason: InvalidOperation,
+    },
+}
+
+/// A job that is about to be stored.
+type NewJob = ([u8; 32], JobRecord, Vec<u8>);
+
+/// Follows the chain.
+pub(crate) struct Batcher {
+    chain: Arc<Chain>,
+    store: Arc<Store>,
+    queue: Arc<RocksQueue>,
+    events: Events,
+    open: OpenBatchRecord,
+    usage: OpenBatch,
+    trace: BatchTrace,
+    jobs: Vec<[u8; 32]>,
+    next: Height,
+}
+
+impl Batcher {
+    /// Starts at the open batch; `state` is the state after the newest block.
+    pub(crate) fn new(
+        chain: Arc<Chain>,
+        store: Arc<Store>,
+        queue: Arc<RocksQueue>,
+        events: Events,
+        state: State,
+    ) -> Result<Self, StorageError> {
+        let open = store.open_batch()?;
+        let state = store.state_before(state, open.first_height)?;
+        if state.root() != open.root {
+            let number = open.number;
+            return Err(store.corrupt(format!(
+                "the state before batch {number} cannot be restored"
+            )));
+        }
+        let domain = chain.constants.domain;
+        let trace = BatchTrace::new(domain, state, open.published_height, open.inbox_count);
+        Ok(Self {
+            chain,
+            store,
+            queue,
+            events,
+            open,
+            usage: OpenBatch::default(),
+            trace,
+            jobs: Vec::new(),
+            next: open.first_height,
+        })
+    }
+
+    /// Follows the chain until cancelled; blocks the thread.
+    pub(crate) fn run(
+        &mut self,
+        tip: &mut watch::Receiver<Height>,
+        runtime: &tokio::runtime::Handle,
+        cancelled: &CancellationToken,
+    ) -> Result<(), BatcherError> {
+        loop {
+            let height = *tip.borrow_and_update();
+            while self.next <= height {
+                if cancelled.is_cancelled() {
+                    return Ok(());
+                }
+                let missing = || {
+                    self.store
+                        .corrupt(format!("block {} is missing", self.next))
+                };
+                let stored = self.store.block(self.next)?.ok_or_else(missing)?;
+                self.take(&stored)?;
+            }
+            let is_over = runtime.block_on(async {
+                tokio::select! {
+                    () = cancelled.cancelled() => true,
+                    changed = tip.changed() => changed.is_err(),
+                }
+            });
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes one block.
+    pub(crate) fn take(&mut self, stored: &StoredBlock) -> Result<(), BatcherError> {
+        let domain = self.chain.constants.domain;
+        let core = &stored.block.core;
+        let usage = Usage::of(&stored.block.payload.operations(&domain));
+        if self.usage.seals_before(&usage, core.timestamp_ms) {
+            self.seal(Height(core.height.0.saturating_sub(1)))?;
+        }
+        self.usage.take(&usage, core.timestamp_ms);
+        let previous = (
+            self.trace.threaded().height,
+            self.trace.threaded().fee_leaves,
+        );
+        for pair in pairs_of_block(&stored.block, previous, &domain) {
+            let chunk = self
+                .trace
+                .push(&pair)
+                .map_err(|reason| BatcherError::Execution {
+                    height: core.height,
+                    reason,
+                })?;
+            if let Some(chunk) = chunk {
+                let (id, record, witness) = self.chunk_job(&chunk);
+                if self.store.job(&id)?.is_none() {
+                    self.store.write_job(&id, &record, &witness)?;
+                    self.queue.add(id, record);
+                }
+            }
+        }
+        self.next = Height(core.height.0 + 1);
+        Ok(())
+    }
+
+    fn chunk_job(&mut self, chunk: &ChunkWitness) -> NewJob {
+        let index = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
+        let inputs = chunk.public_inputs();
+        let job = new_job(
+            (JobKind::Chunk, self.open.number, index),
+            &inputs,
+            Some(chunk.after),
+            to_bytes(chunk),
+        );
+        self.jobs.push(job.0);
+        job
+    }
+
+    /// Seals the open batch after block `last`.
+    fn seal(&mut self, last: Height) -> Result<(), BatcherError> {
+        let domain = self.chain.constants.domain;
+        let empty = BatchTrace::new(domain, State::default(), Height(0), 0);
+        let finished = std::mem::replace(&mut self.trace, empty).finish();
+        let mut jobs: Vec<NewJob> = Vec::new();
+        if let Some(chunk) = &finished.chunk {
+            jobs.push(self.chunk_job(chunk));
+        }
+        let end = finished.end;
+        let number = self.open.number;
+        let z = data_challenge(&domain, number, &end.h, &end.counts, &finished.words);
+        let data = DataWitness {
+            groups: finished.groups,
+            z,
+        };
+        let place = (JobKind::Data, number, 0);
+        let data_job = new_job(place, &data.public_inputs(), None, to_bytes(&data));
+        self.jobs.push(data_job.0);
+        jobs.push(data_job);
+        let known: Vec<bool> = jobs
+            .iter()
+            .map(|(id, _, _)| self.store.job(id).map(|job| job.is_some()))
+            .collect::<Result<_, _>>()?;
+        let mut known = known.into_iter();
+        jobs.retain(|_| !known.next().unwrap_or(false));
+        let record = BatchRecord {
+            number,
+            first_height: self.open.first_height,
+            last_height: last,
+            start: finished.start,
+            end,
+            words: finished.words,
+            jobs: std::mem::take(&mut self.jobs),
+            opened_ms: self.usage.first_timestamp_ms.unwrap_or(0),
+            sealed_ms: now_ms(),
+            proven: None,
+        };
+        let next = OpenBatchRecord {
+            number: BatchNumber(number.0 + 1),
+            first_height: Height(last.0 + 1),
+            published_height: end.height,
+            inbox_count: end.inbox_count,
+            root: end.root,
+        };
+        failpoint::pass("batch.before_seal");
+        self.store.write_seal(&record, &jobs, &next)?;
+        failpoint::pass("batch.after_seal");
+        tracing::info!(batch = number.0, jobs = record.jobs.len(), "batch sealed");
+        for (id, job, _) in jobs {
+            self.queue.add(id, job);
+        }
+        let time_ms = record.sealed_ms;
+        self.events.send(Event::Batch {
+            number,
+            stage: BatchStage::Sealed,
+            time_ms,
+        });
+        self.queue.finish_batch(number)?;
+        self.trace = BatchTrace::new(domain, finished.state, end.height, end.inbox_count);
+        self.usage = OpenBatch::default();
+        self.open = next;
+        Ok(())
+    }
+}
+
+fn new_job(
+    (kind, batch, index): (JobKind, BatchNumber, u32),
+    inputs: &[Fr],
+    after: Option<Threaded>,
+    witness: Vec<u8>,
+) -> NewJob {
+    let record = JobRecord {
+        kind: match kind {
+            JobKind::Chunk => 0,
+            JobKind::Data => 1,
+        },
+        batch,
+        index,
+        instances: inputs.iter().map(field_to_le_bytes).collect(),
+        after,
+        created_ms: now_ms(),
+        leased_ms: None,
+        proven_ms: None,
+        worker: None,
+    };
+    (JobId::new(kind, &witness).0, record, witness)
+}

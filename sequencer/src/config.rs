@@ -1,0 +1,155 @@
+//! What a node is started with. Protocol constants are not here: they are in genesis.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use protocol::{genesis::Genesis, number::Amount, validator::ValidatorKey};
+
+use crate::proving::ProofVerifier;
+
+/// Everything [`crate::Node::start`] needs.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// The chain. A database of another genesis is refused.
+    pub genesis: Genesis,
+    /// Directory of the database; made if it does not exist.
+    pub data_dir: PathBuf,
+    /// Key that certifies blocks; genesis names its address.
+    pub validator_key: ValidatorKey,
+    /// Time between blocks, empty ones included.
+    pub block_interval: Duration,
+    /// Public interface.
+    pub rpc: RpcConfig,
+    /// Interface of proof workers.
+    pub jobs: JobsConfig,
+    /// What is kept pending.
+    pub mempool: MempoolConfig,
+    /// Encoded description of the chunk circuit's key: part of every bundle.
+    pub chunk_key: Vec<u8>,
+    /// Encoded description of the data circuit's key: part of every bundle.
+    pub data_key: Vec<u8>,
+    /// Decides whether a proof counts.
+    pub proof_verifier: Arc<dyn ProofVerifier>,
+}
+
+impl NodeConfig {
+    /// Defaults for everything that has one: blocks every 200 ms, RPC on 127.0.0.1:8545, jobs on 127.0.0.1:8546.
+    #[must_use]
+    pub fn new(
+        genesis: Genesis,
+        data_dir: PathBuf,
+        validator_key: ValidatorKey,
+        (chunk_key, data_key): (Vec<u8>, Vec<u8>),
+        proof_verifier: Arc<dyn ProofVerifier>,
+    ) -> Self {
+        Self {
+            genesis,
+            data_dir,
+            validator_key,
+            block_interval: Duration::from_millis(200),
+            rpc: RpcConfig::default(),
+            jobs: JobsConfig::default(),
+            mempool: MempoolConfig::default(),
+            chunk_key,
+            data_key,
+            proof_verifier,
+        }
+    }
+}
+
+/// Limits of the public interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcConfig {
+    /// Address; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Bytes of a request.
+    pub body_bytes_max: u32,
+    /// Bytes of a response; a bundle in hex must fit.
+    pub response_bytes_max: u32,
+    /// Requests in one batch.
+    pub batch_max: u32,
+    /// Connections at a time.
+    pub connections_max: u32,
+    /// Subscriptions of one connection.
+    pub subscriptions_max: u32,
+    /// Notices a slow subscriber may fall behind before it is dropped.
+    pub notices_max: u32,
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_545)),
+            body_bytes_max: 1 << 20,
+            response_bytes_max: 64 << 20,
+            batch_max: 100,
+            connections_max: 256,
+            subscriptions_max: 64,
+            notices_max: 256,
+        }
+    }
+}
+
+/// The job queue and its interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobsConfig {
+    /// Address; port 0 picks a free one. Workers are trusted with nothing, but they see witnesses.
+    pub listen: SocketAddr,
+    /// A lease ends so long after the last heartbeat.
+    pub lease: Duration,
+    /// Results that do not verify before a worker is suspended.
+    pub strikes_max: u32,
+    /// How long a suspension lasts.
+    pub suspension: Duration,
+    /// MiB a worker must offer for a chunk job.
+    pub chunk_memory_mb: u64,
+    /// MiB a worker must offer for a data job.
+    pub data_memory_mb: u64,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8_546)),
+            lease: Duration::from_secs(30),
+            strikes_max: 3,
+            suspension: Duration::from_secs(600),
+            chunk_memory_mb: 4_096,
+            data_memory_mb: 2_048,
+        }
+    }
+}
+
+/// Limits of the mempool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MempoolConfig {
+    /// Submissions pending.
+    pub entries_max: usize,
+    /// Bytes pending.
+    pub bytes_max: usize,
+    /// Bytes pending for one leaf.
+    pub leaf_bytes_max: usize,
+    /// How far a nonce may be ahead of the leaf's.
+    pub nonce_gap_max: u64,
+    /// Least fee, in base units of a token that a fee leaf collects.
+    pub fee_min: Amount,
+    /// Requests waiting for admission before senders are told to come back.
+    pub queue_max: usize,
+}
+
+impl Default for MempoolConfig {
+    fn default() -> Self {
+        Self {
+            entries_max: 50_000,
+            bytes_max: 64 << 20,
+            leaf_bytes_max: 64 << 10,
+            nonce_gap_max: 128,
+            fee_min: Amount::ZERO,
+            queue_max: 8_192,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The node: takes operations, orders them into certified blocks, executes and stores them, cuts them into proof
+//! jobs, verifies the proofs and serves all of it.
+//!
+//! One entry, [`Node::start`]. Data flows one way: RPC, mempool, block, executor, store, batcher, job queue, proofs.
+//! What this crate does not do: decide whether an operation is valid (`protocol`), make proofs (`prover`) or
+//! believe them (`verifier`).
+
+mod batcher;
+mod chain;
+mod config;
+mod consensus;
+mod events;
+mod executor;
+mod failpoint;
+mod mempool;
+mod node;
+mod proving;
+mod rpc;
+mod storage;
+mod telemetry;
+
+pub use config::{JobsConfig, MempoolConfig, NodeConfig, RpcConfig};
+pub use node::{Node, NodeError};
+pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
+pub use storage::{Checked, StorageError, check_database};

@@ -1,0 +1,470 @@
+//! Operations waiting for a block.
+//!
+//! Rules: one pending operation per (leaf, nonce), replaced by a fee at least 10 % higher; a leaf's balance covers
+//! everything pending for it; limits on entries, bytes, bytes per leaf and nonce gap; the lowest fee is evicted.
+//! Entries are ordered first come first served (a market for places comes with builders); a nonce gap only holds
+//! back its own leaf. Fees of different tokens are compared as numbers, and only for eviction.
+//!
+//! What this module does not do: touch the disk ([`admission`] does) or check signatures by itself.
+
+mod admission;
+mod check;
+mod verdict;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use api::error::{ApiError, ErrorCode};
+use protocol::{
+    number::{Height, LeafIndex, Nonce},
+    transaction::{Submission, TransactionId},
+};
+
+pub(crate) use admission::{Admission, AdmissionRequest, failed_records, run_admission};
+pub(crate) use check::{Rules, block_entry, simulate};
+pub(crate) use verdict::api_error;
+
+use crate::{chain::View, config::MempoolConfig};
+
+/// Places a replacement's fee must exceed, in percent.
+const REPLACEMENT_PERCENT: u128 = 10;
+
+/// A leaf and nonce that an entry uses, and what it spends there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spend {
+    pub(crate) leaf: LeafIndex,
+    pub(crate) nonce: Nonce,
+    pub(crate) amount: u128,
+}
+
+/// A pending submission.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) submission: Arc<Submission>,
+    pub(crate) ids: Vec<TransactionId>,
+    pub(crate) spends: Vec<Spend>,
+    pub(crate) received_ms: u64,
+    fee: u128,
+    bytes: usize,
+    valid_until: Height,
+    /// Being put into a block: it can be neither replaced nor evicted.
+    is_in_flight: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        sequence: u64,
+        submission: Submission,
+        ids: Vec<TransactionId>,
+        received_ms: u64,
+    ) -> Self {
+        let members = submission.members();
+        let spends = members
+            .iter()
+            .map(|member| {
+                let transaction = &member.transaction;
+                Spend {
+                    leaf: transaction.from,
+                    nonce: transaction.nonce,
+                    amount: transaction.action.amount().get() + transaction.fee.get(),
+                }
+            })
+            .collect();
+        let valid_until = members
+            .iter()
+            .map(|member| member.transaction.valid_until)
+            .min();
+        Self {
+            sequence,
+            ids,
+            spends,
+            received_ms,
+            fee: members
+                .iter()
+                .map(|member| member.transaction.fee.get())
+                .sum(),
+            bytes: protocol::codec::to_bytes(&submission).len(),
+            valid_until: valid_until.unwrap_or(Height(0)),
+            submission: Arc::new(submission),
+            is_in_flight: false,
+        }
+    }
+
+    fn places(&self) -> impl Iterator<Item = (LeafIndex, Nonce)> + '_ {
+        self.spends.iter().map(|spend| (spend.leaf, spend.nonce))
+    }
+
+    fn leaves(&self) -> BTreeSet<LeafIndex> {
+        self.spends.iter().map(|spend| spend.leaf).collect()
+    }
+}
+
+/// What became of the pool by one admission.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// Sequence number of the new entry; `None` if it was pending already.
+    pub(crate) sequence: Option<u64>,
+    /// Entries it replaced.
+    pub(crate) replaced: Vec<Entry>,
+    /// Entries that made room for it.
+    pub(crate) evicted: Vec<Entry>,
+}
+
+/// All pending entries.
+pub(crate) struct Mempool {
+    config: MempoolConfig,
+    entries: BTreeMap<u64, Entry>,
+    by_place: BTreeMap<(LeafIndex, Nonce), u64>,
+    by_fee: BTreeSet<(u128, Reverse<u64>)>,
+    by_expiry: BTreeSet<(Height, u64)>,
+    leaf_bytes: BTreeMap<LeafIndex, usize>,
+    bytes: usize,
+    next_sequence: u64,
+}
+
+impl Mempool {
+    pub(crate) fn new(config: MempoolConfig) -> Self {
+        Self {
+            config,
+            entries: BTreeMap::new(),
+            by_place: BTreeMap::new(),
+            by_fee: BTreeSet::new(),
+            by_expiry: BTreeSet::new(),
+            leaf_bytes: BTreeMap::new(),
+            bytes: 0,
+            next_sequence: 0,
+        }
+    }
+
+    /// Takes back an entry from disk; it was admitted once.
+    pub(crate) fn restore(&mut self, entry: Entry) {
+        self.next_sequence = self.next_sequence.max(entry.sequence + 1);
+        self.insert(entry);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// First nonce of the leaf, from `nonce` on, that no pending operation uses.
+    pub(crate) fn next_nonce(&self, leaf: LeafIndex, nonce: Nonce) -> Nonce {
+        let mut next = nonce;
+        while self.by_place.contains_key(&(leaf, next)) {
+            next = Nonce(next.0 + 1);
+        }
+        next
+    }
+
+    /// Takes a submission whose signatures have been checked.
+    ///
+    /// # Errors
+    /// The rule it breaks; nothing has changed.
+    pub(crate) fn admit(
+        &mut self,
+        rules: &Rules<'_>,
+        submission: Submission,
+        ids: Vec<TransactionId>,
+        now_ms: u64,
+    ) -> Result<Admitted, ApiError> {
+        let entry = Entry::new(self.next_sequence, submission, ids, now_ms);
+        let conflicts: BTreeSet<u64> = entry
+            .places()
+            .filter_map(|place| self.by_place.get(&place).copied())
+            .collect();
+        let same = conflicts.iter().find(|sequence| {
+            self.entries
+                .get(sequence)
+                .is_some_and(|old| old.ids == entry.ids)
+        });
+        if same.is_some() {
+            return Ok(Admitted {
+                sequence: None,
+                replaced: Vec::new(),
+                evicted: Vec::new(),
+            });
+        }
+        self.check_replacement(&entry, &conflicts)?;
+        rules.check(
+            &entry,
+            self.config.nonce_gap_max,
+            self.config.fee_min,
+            |leaf| self.pending_spend(leaf, &conflicts),
+        )?;
+        self.check_leaf_quota(&entry, &conflicts)?;
+        let evicted = self.make_room(&entry, &conflicts)?;
+        let sequence = entry.sequence;
+        let replaced = conflicts
+            .iter()
+            .filter_map(|old| self.remove(*old))
+            .collect();
+        self.next_sequence += 1;
+        self.insert(entry);
+        Ok(Admitted {
+            sequence: Some(sequence),
+            replaced,
+            evicted,
+        })
+    }
+
+    fn check_replacement(&self, entry: &Entry, conflicts: &BTreeSet<u64>) -> Result<(), ApiError> {
+        if conflicts.is_empty() {
+            return Ok(());
+        }
+        let old: Vec<&Entry> = conflicts
+            .iter()
+            .filter_map(|sequence| self.entries.get(sequence))
+            .collect();
+        if old.iter().any(|entry| entry.is_in_flight) {
+            let reason = "an operation with this nonce is being put into a block";
+            return Err(ApiError::new(ErrorCode::BeingOrdered, reason));
+        }
+        let paid: u128 = old.iter().map(|entry| entry.fee).sum();
+        let needed = paid + (paid * REPLACEMENT_PERCENT).div_ceil(100).max(1); // rounds up
+        if entry.fee < needed {
+            let reason = format!(
+                "pending pays {paid}, the replacement {}, it needs {needed}",
+                entry.fee
+            );
+            return Err(ApiError::new(ErrorCode::ReplacementUnderpriced, reason));
+        }
+        Ok(())
+    }
+
+    /// What is pending for a leaf, without the entries about to be replaced.
+    fn pending_spend(&self, leaf: LeafIndex, without: &BTreeSet<u64>) -> u128 {
+        self.by_place
+            .range((leaf, Nonce(0))..=(leaf, Nonce(u64::MAX)))
+            .filter(|(_, sequence)| !without.contains(sequence))
+            .filter_map(|((_, nonce), sequence)| {
+                let entry = self.entries.get(sequence)?;
+                entry
+                    .spends
+                    .iter()
+                    .find(|spend| spend.leaf == leaf && spend.nonce == *nonce)
+            })
+            .map(|spend| spend.amount)
+            .sum()
+    }
+
+    fn check_leaf_quota(&self, entry: &Entry, conflicts: &BTreeSet<u64>) -> Result<(), ApiError> {
+        for leaf in entry.leaves() {
+            let freed: usize = conflicts
+                .iter()
+                .filter_map(|sequence| self.entries.get(sequence))
+                .filter(|old| old.leaves().contains(&leaf))
+                .map(|old| old.bytes)
+                .sum();
+            let used = self
+                .leaf_bytes
+                .get(&leaf)
+                .copied()
+                .unwrap_or(0)
+                .saturating_sub(freed);
+            if used + entry.bytes > self.config.leaf_bytes_max {
+                let max = self.config.leaf_bytes_max;
+                let reason = format!("leaf {leaf} has {used} of {max} bytes pending");
+                return Err(ApiError::new(ErrorCode::LeafQuota, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Evicts what pays less until the entry fits.
+    fn make_room(
+        &mut self,
+        entry: &Entry,
+        conflicts: &BTreeSet<u64>,
+    ) -> Result<Vec<Entry>, ApiError> {
+        let freed: usize = conflicts
+            .iter()
+            .filter_map(|old| self.entries.get(old))
+            .map(|old| old.bytes)
+            .sum();
+        let mut count = self.entries.len() - conflicts.len();
+        let mut bytes = self.bytes - freed;
+        let mut victims = Vec::new();
+        let fits = |count: usize, bytes: usize| {
+            count < self.config.entries_max && bytes + entry.bytes <= self.config.bytes_max
+        };
+        for (fee, Reverse(sequence)) in &self.by_fee {
+            if fits(count, bytes) {
+                break;
+            }
+            let Some(old) = self.entries.get(sequence) else {
+                continue;
+            };
+            if *fee >= entry.fee {
+                break;
+            }
+            if old.is_in_flight || conflicts.contains(sequence) {
+                continue;
+            }
+            count -= 1;
+            bytes -= old.bytes;
+            victims.push(*sequence);
+        }
+        if !fits(count, bytes) {
+            let reason = format!(
+                "it holds {} entries, none of them pays less",
+                self.entries.len()
+            );
+            return Err(ApiError::new(ErrorCode::MempoolFull, reason));
+        }
+        Ok(victims
+            .into_iter()
+            .filter_map(|sequence| self.remove(sequence))
+            .collect())
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        for place in entry.places() {
+            self.by_place.insert(place, entry.sequence);
+        }
+        for leaf in entry.leaves() {
+            *self.leaf_bytes.entry(leaf).or_default() += entry.bytes;
+        }
+        self.by_fee.insert((entry.fee, Reverse(entry.sequence)));
+        self.by_expiry.insert((entry.valid_until, entry.sequence));
+        self.bytes += entry.bytes;
+        self.entries.insert(entry.sequence, entry);
+    }
+
+    /// Forgets an entry.
+    pub(crate) fn remove(&mut self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&sequence)?;
+        for place in entry.places() {
+            self.by_place.remove(&place);
+        }
+        for leaf in entry.leaves() {
+            if let Some(bytes) = self.leaf_bytes.get_mut(&leaf) {
+                *bytes -= entry.bytes;
+                if *bytes == 0 {
+                    self.leaf_bytes.remove(&leaf);
+                }
+            }
+        }
+        self.by_fee.remove(&(entry.fee, Reverse(sequence)));
+        self.by_expiry.remove(&(entry.valid_until, sequence));
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    /// Entries that no block from `height` on can hold.
+    pub(crate) fn expired(&self, height: Height) -> Vec<Entry> {
+        self.by_expiry
+            .range(..(height, 0))
+            .filter_map(|(_, sequence)| self.entries.get(sequence).cloned())
+            .collect()
+    }
+
+    /// Entries whose nonces follow from the view and from entries before them, oldest first, holding at most
+    /// `operations_max` operations; they are in flight until [`Mempool::land`].
+    pub(crate) fn take_off(&mut self, view: &View, operations_max: usize) -> Vec<Entry> {
+        use protocol::state::LeafView;
+        let mut next: BTreeMap<LeafIndex, Nonce> = BTreeMap::new();
+        let mut waiting: BTreeMap<(LeafIndex, Nonce), u64> = BTreeMap::new();
+        let mut ready = Vec::new();
+        let mut operations = 0;
+        for first in self.entries.keys().copied().collect::<Vec<_>>() {
+            let mut queue = vec![first];
+            while let Some(sequence) = queue.pop() {
+                let Some(entry) = self.entries.get(&sequence) else {
+                    continue;
+                };
+                let mut trial = next.clone_for(&entry.spends, |leaf| view.leaf(leaf));
+                let blocked = entry.spends.iter().find(|spend| !trial.advance(spend));
+                if let Some(spend) = blocked {
+                    waiting.insert((spend.leaf, spend.nonce), sequence);
+                    continue;
+                }
+                if operations + entry.spends.len() > operations_max {
+                    return self.mark(ready);
+                }
+                operations += entry.spends.len();
+                ready.push(sequence);
+                for (leaf, nonce) in trial.0 {
+                    next.insert(leaf, nonce);
+                    queue.extend(waiting.remove(&(leaf, nonce)));
+                }
+            }
+        }
+        self.mark(ready)
+    }
+
+    fn mark(&mut self, ready: Vec<u64>) -> Vec<Entry> {
+        ready
+            .into_iter()
+            .filter_map(|sequence| {
+                let entry = self.entries.get_mut(&sequence)?;
+                entry.is_in_flight = true;
+                Some(entry.clone())
+            })
+            .collect()
+    }
+
+    /// Ends a flight: `done` are gone, the others wait for the next block.
+    pub(crate) fn land(&mut self, flight: &[Entry], done: &[u64]) {
+        for sequence in done {
+            self.remove(*sequence);
+        }
+        for entry in flight {
+            if let Some(entry) = self.entries.get_mut(&entry.sequence) {
+                entry.is_in_flight = false;
+            }
+        }
+    }
+}
+
+/// Next nonces of the leaves of one entry.
+struct Nonces(BTreeMap<LeafIndex, Nonce>);
+
+impl Nonces {
+    /// Whether the spend is next for its leaf; then the leaf moves on.
+    fn advance(&mut self, spend: &Spend) -> bool {
+        match self.0.get_mut(&spend.leaf) {
+            Some(next) if *next == spend.nonce => {
+                *next = Nonce(next.0 + 1);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+trait NextNonces {
+    fn clone_for(
+        &self,
+        spends: &[Spend],
+        leaf: impl Fn(LeafIndex) -> Option<protocol::account::Leaf>,
+    ) -> Nonces;
+}
+
+impl NextNonces for BTreeMap<LeafIndex, Nonce> {
+    fn clone_for(
+        &self,
+        spends: &[Spend],
+        leaf: impl Fn(LeafIndex) -> Option<protocol::account::Leaf>,
+    ) -> Nonces {
+        let next = |index| {
+            self.get(&index)
+                .copied()
+                .or_else(|| leaf(index).map(|leaf| leaf.nonce))
+        };
+        let nonces = spends
+            .iter()
+            .filter_map(|spend| Some((spend.leaf, next(spend.leaf)?)))
+            .collect();
+        Nonces(nonces)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The way into the mempool: many requests become one round of signature checks and one synced write.
+//!
+//! An operation is acknowledged only after its round is on disk. Rounds grow with load: while one is being written
+//! the next one fills.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api::error::{ApiError, ErrorCode};
+use protocol::{
+    signature::invalid_claims,
+    transaction::{Submission, TransactionId},
+};
+use rayon::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Admitted, Mempool, Rules};
+use crate::{
+    chain::{Chain, now_ms},
+    events::{Event, Events},
+    failpoint,
+    storage::{AdmissionStep, PendingRecord, StorageError, Store, TransactionRecord},
+};
+
+/// Requests one round takes at most.
+const ROUND_MAX: usize = 512;
+/// Claims that one thread checks together.
+const CLAIMS_PER_TASK: usize = 64;
+
+type Reply = Result<Vec<TransactionId>, ApiError>;
+
+/// A submission on its way in.
+pub(crate) struct AdmissionRequest {
+    pub(crate) submission: Submission,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// What admission works on.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) pool: Arc<Mutex<Mempool>>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) events: Events,
+}
+
+/// Runs rounds until cancelled.
+///
+/// # Errors
+/// The storage error that ended it.
+pub(crate) async fn run_admission(
+    admission: Admission,
+    mut requests: mpsc::Receiver<AdmissionRequest>,
+    cancelled: CancellationToken,
+) -> Result<(), StorageError> {
+    loop {
+        let mut round = Vec::new();
+        tokio::select! {
+            () = cancelled.cancelled() => return Ok(()),
+            count = requests.recv_many(&mut round, ROUND_MAX) => if count == 0 {
+                return Ok(());
+            },
+        }
+        let admission = admission.clone();
+        tokio::task::spawn_blocking(move || admission.round(round))
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    }
+}
+
+struct Prepared {
+    submission: Submission,
+    ids: Vec<TransactionId>,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Admission {
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Mempool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a round, or tells each sender why not.
+    pub(crate) fn round(&self, requests: Vec<AdmissionRequest>) -> Result<(), StorageError> {
+        let prepared = self.check_signatures(requests);
+        let (mut steps, mut replies) = (Vec::new(), Vec::new());
+        let now_ms = now_ms();
+        {
+            let mut pool = self.pool();
+            let view = self.chain.view();
+            let rules = Rules {
+                constants: &self.chain.constants,
+                view: &view,
+            };
+            for Prepared {
+                submission,
+                ids,
+                reply,
+            } in prepared
+            {
+                let admitted = pool.admit(&rules, submission.clone(), ids.clone(), now_ms);
+                let record = PendingRecord {
+                    submission,
+                    received_ms: now_ms,
+                };
+                let result = admitted.map(|admitted| {
+                    record_steps(&mut steps, admitted, record, &ids);
+                    ids
+                });
+                replies.push((reply, result));
+            }
+            drop(view);
+            if !steps.is_empty() {
+                failpoint::pass("admission.before_write");
+                self.store.write_admission(&steps)?;
+                failpoint::pass("admission.after_write");
+            }
+        }
+        let mut changed = Vec::new();
+        for step in &steps {
+            match step {
+                AdmissionStep::Admit { ids, .. } => changed.extend_from_slice(ids),
+                AdmissionStep::Remove { records, .. } => {
+                    changed.extend(records.iter().map(|(id, _)| *id));
+                }
+            }
+        }
+        let accepted = replies.iter().filter(|(_, result)| result.is_ok()).count();
+        ::metrics::counter!("sequencer_admissions_total")
+            .increment(u64::try_from(accepted).unwrap_or(0));
+        for (reply, result) in replies {
+            let _ = reply.send(result); // a sender that has gone away will find the operation by its id
+        }
+        if !changed.is_empty() {
+            self.events.send(Event::Transactions(Arc::new(changed)));
+        }
+        Ok(())
+    }
+
+    /// Answers those with a bad signature; returns the others in order.
+    fn check_signatures(&self, requests: Vec<AdmissionRequest>) -> Vec<Prepared> {
+        let domain = &self.chain.constants.domain;
+        let claims: Vec<(usize, _)> = requests
+            .par_iter()
+            .enumerate()
+            .flat_map_iter(|(place, request)| {
+                let claims = request.submission.claims(domain);
+                claims.into_iter().map(move |claim| (place, claim))
+            })
+            .collect();
+        let bad: std::collections::BTreeSet<usize> = claims
+            .par_chunks(CLAIMS_PER_TASK)
+            .flat_map_iter(|chunk| {
+                let claims: Vec<_> = chunk.iter().map(|(_, claim)| *claim).collect();
+                let bad = invalid_claims(&claims);
+                bad.into_iter()
+                    .filter_map(|index| chunk.get(index).map(|(place, _)| *place))
+            })
+            .collect();
+        let ids: Vec<Vec<TransactionId>> = requests
+            .par_iter()
+            .map(|request| request.submission.ids(domain))
+            .collect();
+        let mut good = Vec::with_capacity(requests.len());
+        for ((place, request), ids) in requests.into_iter().enumerate().zip(ids) {
+            let AdmissionRequest { submission, reply } = request;
+            if bad.contains(&place) {
+                let reason =
+                    "the signature does not match the message and key under this chain's domain";
+                let _ = reply.send(Err(ApiError::new(ErrorCode::InvalidSignature, reason)));
+            } else {
+                good.push(Prepared {
+                    submission,
+                    ids,
+                    reply,
+                });
+            }
+        }
+        good
+    }
+}
+
+fn record_steps(
+    steps: &mut Vec<AdmissionStep>,
+    admitted: Admitted,
+    record: PendingRecord,
+    ids: &[TransactionId],
+) {
+    let gone = [
+        (
+            admitted.replaced,
+            ErrorCode::ReplacementUnderpriced,
+            "replaced by an operation with a higher fee",
+        ),
+        (
+            admitted.evicted,
+            ErrorCode::MempoolFull,
+            "evicted by operations with a higher fee",
+        ),
+    ];
+    for (entries, code, reason) in gone {
+        steps.extend(entries.into_iter().map(|entry| AdmissionStep::Remove {
+            sequence: entry.sequence,
+            records: failed_records(&entry, record.received_ms, code, reason),
+        }));
+    }
+    if let Some(sequence) = admitted.sequence {
+        steps.push(AdmissionStep::Admit {
+            sequence,
+            record,
+            ids: ids.to_vec(),
+        });
+    }
+}
+
+/// Records of an entry's operations that will not be applied.
+pub(crate) fn failed_records(
+    entry: &super::Entry,
+    failed_ms: u64,
+    code: ErrorCode,
+    reason: &str,
+) -> Vec<(TransactionId, TransactionRecord)> {
+    let received_ms = entry.received_ms;
+    entry
+        .ids
+        .iter()
+        .map(|id| {
+            let reason = reason.to_owned();
+            let code = code.number();
+            (
+                *id,
+                TransactionRecord::Failed {
+                    received_ms,
+                    failed_ms,
+                    code,
+                    reason,
+                },
+            )
+        })
+        .collect()
+}

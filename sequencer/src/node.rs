@@ -1,0 +1,363 @@
+//! Starting, running and stopping everything. The first component that stops, stops the node.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jsonrpsee::server::ServerHandle;
+use protocol::genesis::GenesisError;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    batcher::{Batcher, BatcherError},
+    chain::{Chain, ChainConstants, now_ms},
+    config::NodeConfig,
+    consensus::Consensus,
+    events::Events,
+    executor::{Executor, run_blocks},
+    failpoint,
+    mempool::{Admission, Entry, Mempool, run_admission},
+    proving::RocksQueue,
+    rpc::{Health, PublicApi, serve_jobs, serve_public},
+    storage::{StorageError, Store},
+    telemetry,
+};
+
+/// Longest a graceful stop may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a node does not start, or has stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Genesis is not usable.
+    #[error("genesis is refused: {0}")]
+    Genesis(#[from] GenesisError),
+    /// The key is not the one genesis names.
+    #[error(
+        "genesis names validator {expected}, the key given is of {actual}; give the right key file"
+    )]
+    ValidatorKey {
+        /// Address genesis names.
+        expected: String,
+        /// Address of the key.
+        actual: String,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A port cannot be used.
+    #[error(
+        "cannot listen on {address} for {what}: {source}; stop what uses the port, or name another"
+    )]
+    Listen {
+        /// Which interface.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A certified block does not execute again.
+    #[error("{0}")]
+    Execution(String),
+    /// A component ended without being told to, or panicked.
+    #[error("component {component} stopped: {reason}")]
+    Stopped {
+        /// Its name.
+        component: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A component did not stop in time.
+    #[error("the node did not stop within {} s; its database is consistent all the same", STOP_TIMEOUT.as_secs())]
+    StopTimeout,
+}
+
+impl From<BatcherError> for NodeError {
+    fn from(error: BatcherError) -> Self {
+        match error {
+            BatcherError::Storage(error) => Self::Storage(error),
+            BatcherError::Execution { .. } => Self::Execution(error.to_string()),
+        }
+    }
+}
+
+type Component = (&'static str, Result<(), NodeError>);
+
+/// A running node.
+pub struct Node {
+    components: JoinSet<Component>,
+    cancelled: CancellationToken,
+    servers: [ServerHandle; 2],
+    health: Health,
+    rpc_address: SocketAddr,
+    jobs_address: SocketAddr,
+    queue: Arc<RocksQueue>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("rpc_address", &self.rpc_address)
+            .field("jobs_address", &self.jobs_address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Opens or makes the database, checks it, and starts every component. Needs a multi-threaded tokio runtime.
+    ///
+    /// # Errors
+    /// Why the node does not start; nothing is left running.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        config.genesis.check()?;
+        let (expected, actual) = (config.genesis.validator, config.validator_key.address());
+        if expected != actual {
+            let (expected, actual) = (expected.to_string(), actual.to_string());
+            return Err(NodeError::ValidatorKey { expected, actual });
+        }
+        telemetry::install();
+        failpoint::arm(config.genesis.is_development());
+        let opened = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || Opened::new(&config))
+                .await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?
+        };
+        opened.serve(config).await
+    }
+
+    /// Address of the public interface.
+    #[must_use]
+    pub fn rpc_address(&self) -> SocketAddr {
+        self.rpc_address
+    }
+
+    /// Address of the job interface.
+    #[must_use]
+    pub fn jobs_address(&self) -> SocketAddr {
+        self.jobs_address
+    }
+
+    /// The proof queue, for workers in this process.
+    #[must_use]
+    pub fn queue(&self) -> Arc<RocksQueue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// Waits until a component stops; that is always an error. Call [`Node::stop`] afterwards.
+    pub async fn wait(&mut self) -> NodeError {
+        match self.components.join_next().await {
+            Some(Ok((_, Err(error)))) => error,
+            Some(Ok((component, Ok(())))) => NodeError::Stopped {
+                component,
+                reason: "it ended by itself".into(),
+            },
+            Some(Err(error)) => NodeError::Stopped {
+                component: "task",
+                reason: error.to_string(),
+            },
+            None => NodeError::Stopped {
+                component: "all",
+                reason: "the node was stopped".into(),
+            },
+        }
+    }
+
+    /// Stops every component, at the latest after 5 seconds. What was acknowledged is on disk at any moment.
+    ///
+    /// # Errors
+    /// The first error a component ended with, or [`NodeError::StopTimeout`].
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        self.health.set_ready(false);
+        self.cancelled.cancel();
+        for server in &self.servers {
+            let _ = server.stop(); // it may have stopped already
+        }
+        let all = async {
+            let mut first = Ok(());
+            while let Some(ended) = self.components.join_next().await {
+                let result = ended.map_or_else(
+                    |error| {
+                        let reason = error.to_string();
+                        Err(NodeError::Stopped {
+                            component: "task",
+                            reason,
+                        })
+                    },
+                    |(_, result)| result,
+                );
+                first = first.and(result);
+            }
+            for server in self.servers {
+                server.stopped().await;
+            }
+            first
+        };
+        tokio::time::timeout(STOP_TIMEOUT, all)
+            .await
+            .unwrap_or(Err(NodeError::StopTimeout))
+    }
+}
+
+/// What has been read from disk, before anything runs.
+struct Opened {
+    shared: Admission,
+    queue: Arc<RocksQueue>,
+    batcher: Batcher,
+}
+
+impl Opened {
+    fn new(config: &NodeConfig) -> Result<Self, NodeError> {
+        let started = std::time::Instant::now();
+        let store = Arc::new(Store::open(&config.data_dir, &config.genesis)?);
+        let entries = store.read_everything()?;
+        let (state, tip) = store.load_state(&config.genesis)?;
+        let constants = ChainConstants::new(&config.genesis);
+        let events = Events::new();
+        let mut pool = Mempool::new(config.mempool.clone());
+        for (sequence, pending) in store.pending()? {
+            let ids = pending.submission.ids(&constants.domain);
+            pool.restore(Entry::new(
+                sequence,
+                pending.submission,
+                ids,
+                pending.received_ms,
+            ));
+        }
+        let queue = Arc::new(RocksQueue::load(
+            Arc::clone(&store),
+            config.jobs.clone(),
+            (config.chunk_key.clone(), config.data_key.clone()),
+            constants.clone(),
+            Arc::clone(&config.proof_verifier),
+            events.clone(),
+        )?);
+        let pending = pool.len();
+        let chain = Arc::new(Chain::new(constants, state.clone(), tip));
+        let batcher = Batcher::new(
+            Arc::clone(&chain),
+            Arc::clone(&store),
+            Arc::clone(&queue),
+            events.clone(),
+            state,
+        )?;
+        let ms = started.elapsed().as_millis();
+        tracing::info!(
+            height = tip.height.0,
+            entries,
+            pending,
+            ms,
+            "database opened and checked"
+        );
+        let shared = Admission {
+            chain,
+            pool: Arc::new(Mutex::new(pool)),
+            store,
+            events,
+        };
+        Ok(Self {
+            shared,
+            queue,
+            batcher,
+        })
+    }
+
+    async fn serve(self, config: NodeConfig) -> Result<Node, NodeError> {
+        let Self {
+            shared,
+            queue,
+            mut batcher,
+        } = self;
+        let (health, cancelled) = (Health::default(), CancellationToken::new());
+        let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
+        let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
+        let listen_error = |what, address| {
+            move |source| NodeError::Listen {
+                what,
+                address,
+                source,
+            }
+        };
+        let public = serve_public(&config.rpc, api, health.clone())
+            .await
+            .map_err(listen_error("JSON-RPC", config.rpc.listen))?;
+        let jobs = serve_jobs(config.jobs.listen, Arc::clone(&queue))
+            .await
+            .map_err(listen_error("proof jobs", config.jobs.listen))?;
+
+        let (tip_sender, mut tip) = watch::channel(shared.chain.view().tip.height);
+        let domain = shared.chain.constants.domain;
+        let consensus = Consensus::new(config.validator_key.clone(), domain, config.block_interval);
+        let executor = Arc::new(Executor {
+            shared: shared.clone(),
+            tip_height: tip_sender,
+        });
+        let mut components = JoinSet::new();
+        let token = cancelled.clone();
+        components.spawn(async move {
+            (
+                "admission",
+                run_admission(shared, received, token)
+                    .await
+                    .map_err(NodeError::from),
+            )
+        });
+        let token = cancelled.clone();
+        components.spawn(async move {
+            (
+                "blocks",
+                run_blocks(executor, consensus, token)
+                    .await
+                    .map_err(NodeError::from),
+            )
+        });
+        let token = cancelled.clone();
+        let runtime = tokio::runtime::Handle::current();
+        components.spawn_blocking(move || {
+            (
+                "batcher",
+                batcher
+                    .run(&mut tip, &runtime, &token)
+                    .map_err(NodeError::from),
+            )
+        });
+        let (token, watched) = (cancelled.clone(), Arc::clone(&queue));
+        components.spawn(async move {
+            let result = tokio::select! {
+                () = token.cancelled() => Ok(()),
+                error = watched.run_until_failure() => Err(NodeError::Storage(error)),
+            };
+            ("proof queue", result)
+        });
+        for (name, handle) in [
+            ("rpc", public.handle.clone()),
+            ("jobs rpc", jobs.handle.clone()),
+        ] {
+            let token = cancelled.clone();
+            components.spawn(async move {
+                tokio::select! {
+                    () = token.cancelled() => (name, Ok(())),
+                    () = handle.stopped() => (name, Ok(())),
+                }
+            });
+        }
+        health.set_ready(true);
+        tracing::info!(rpc = %public.address, jobs = %jobs.address, time_ms = now_ms(), "node started");
+        Ok(Node {
+            components,
+            cancelled,
+            servers: [public.handle, jobs.handle],
+            health,
+            rpc_address: public.address,
+            jobs_address: jobs.address,
+            queue,
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! Answers: what is stored, in the interface's form.
+
+use std::time::Duration;
+
+use api::{
+    error::{ApiError, ErrorCode},
+    ledger::{BatchJob, BatchJson, BatchStage, BlockJson, BundleJson, EntryJson, OrderedOperation},
+    operation::Verdict,
+    status::{
+        ChainInfo, Evidence, Failure, FeeLeafInfo, NodeStatus, Stage, StageReached,
+        TransactionStatus,
+    },
+    text::{BytesText, HashText},
+};
+use protocol::{
+    block::Entry,
+    codec::to_bytes,
+    number::{Amount, BatchNumber, Height},
+    state::LeafView,
+    transaction::TransactionId,
+};
+
+use super::public::{PublicApi, internal};
+use crate::storage::{BatchRecord, JobRecord, TransactionRecord};
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl PublicApi {
+    /// The status ladder of one operation.
+    pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
+        let record = self
+            .shared
+            .store
+            .transaction(id)
+            .map_err(|error| internal(&error))?;
+        let mut reached = Vec::new();
+        let mut failure = None;
+        let mut pending = |time_ms| {
+            reached.push(StageReached {
+                stage: Stage::Pending,
+                time_ms,
+                evidence: Evidence::Mempool,
+            });
+        };
+        let stage = match record {
+            None => Stage::UnknownHere,
+            Some(TransactionRecord::Pending { received_ms, .. }) => {
+                pending(received_ms);
+                Stage::Pending
+            }
+            Some(TransactionRecord::Failed {
+                received_ms,
+                failed_ms,
+                code,
+                reason,
+            }) => {
+                pending(received_ms);
+                let hint = ErrorCode::from_number(code)
+                    .map_or("", ErrorCode::hint)
+                    .to_owned();
+                failure = Some(Failure {
+                    time_ms: failed_ms,
+                    verdict: Verdict { code, reason, hint },
+                });
+                Stage::Failed
+            }
+            Some(TransactionRecord::Ordered {
+                received_ms,
+                height,
+                place,
+            }) => {
+                pending(received_ms);
+                self.ordered(height, place, &mut reached)?
+            }
+        };
+        Ok(TransactionStatus {
+            id: (*id).into(),
+            stage,
+            reached,
+            revertible_by: stage.revertible_by().to_owned(),
+            failure,
+        })
+    }
+
+    fn ordered(
+        &self,
+        height: Height,
+        place: u32,
+        reached: &mut Vec<StageReached>,
+    ) -> Result<Stage, ApiError> {
+        let store = &self.shared.store;
+        let missing = || store.corrupt(format!("block {height} is missing"));
+        let stored = store
+            .block(height)
+            .and_then(|block| block.ok_or_else(missing))
+            .map_err(|error| internal(&error))?;
+        reached.push(StageReached {
+            stage: Stage::Certified,
+            time_ms: stored.block.core.timestamp_ms,
+            evidence: Evidence::Certificate {
+                height: height.0,
+                place,
+                block: stored.certificate.block.into(),
+                validator: self.shared.chain.constants.validator.into(),
+                signature: BytesText::from(&stored.certificate.signature[..]),
+            },
+        });
+        let Some(batch) = self.batch_of(height)? else {
+            return Ok(Stage::Certified);
+        };
+        let Some(proven) = batch.proven else {
+            return Ok(Stage::Certified);
+        };
+        reached.push(StageReached {
+            stage: Stage::Proven,
+            time_ms: proven.time_ms,
+            evidence: Evidence::Bundle {
+                batch: batch.number.0,
+                hash: proven.bundle_hash.into(),
+            },
+        });
+        Ok(Stage::Proven)
+    }
+
+    fn batch_of(&self, height: Height) -> Result<Option<BatchRecord>, ApiError> {
+        let store = &self.shared.store;
+        let number = store
+            .batch_of_block(height)
+            .map_err(|error| internal(&error))?;
+        number
+            .map_or(Ok(None), |number| store.batch(number))
+            .map_err(|error| internal(&error))
+    }
+
+    pub(super) fn block_json(&self, height: Option<Height>) -> Result<BlockJson, ApiError> {
+        let height = height.unwrap_or_else(|| self.shared.chain.view().tip.height);
+        let unknown = || ApiError::new(ErrorCode::UnknownBlock, format!("height {height}"));
+        let stored = self
+            .shared
+            .store
+            .block(height)
+            .map_err(|error| internal(&error))?
+            .ok_or_else(unknown)?;
+        let (core, payload) = (&stored.block.core, &stored.block.payload);
+        let domain = &self.shared.chain.constants.domain;
+        let inbox = payload.inbox.iter().map(|item| {
+            let bytes: Vec<u8> = item.0.iter().flat_map(|word| word.0).collect();
+            BytesText::from(bytes.as_slice())
+        });
+        Ok(BlockJson {
+            height: core.height.0,
+            id: core.id().into(),
+            parent: core.parent.into(),
+            timestamp_ms: core.timestamp_ms,
+            author: core.author.into(),
+            fee_leaves: core.fee_leaves.iter().map(|leaf| leaf.0).collect(),
+            payload_root: core.payload_root.into(),
+            state_root_before: core.state_root_before.into(),
+            core: BytesText::from(to_bytes(core).as_slice()),
+            certificate: BytesText::from(&stored.certificate.signature[..]),
+            inbox: inbox.collect(),
+            entries: payload
+                .entries
+                .iter()
+                .map(|entry| entry_json(entry, domain))
+                .collect(),
+            batch: self.batch_of(height)?.map(|batch| batch.number.0),
+        })
+    }
+
+    pub(super) fn batch_json(&self, number: Option<BatchNumber>) -> Result<BatchJson, ApiError> {
+        let store = &self.shared.store;
+        let open = store.open_batch().map_err(|error| internal(&error))?;
+        let number = number.unwrap_or(open.number);
+        let unknown = || ApiError::new(ErrorCode::UnknownBatch, format!("batch {number}"));
+        if number > open.number {
+            return Err(unknown());
+        }
+        let jobs = store
+            .jobs_of_batch(number)
+            .map_err(|error| internal(&error))?;
+        let jobs = jobs
+            .iter()
+            .map(|(id, job)| self.job_json(id, job))
+            .collect();
+        if number == open.number {
+            return Ok(BatchJson {
+                number: number.0,
+                stage: BatchStage::Open,
+                first_height: open.first_height.0,
+                last_height: None,
+                root_before: open.root.into(),
+                root_after: None,
+                signed_operations: 0,
+                published_bytes: 0,
+                jobs,
+                opened_ms: None,
+                sealed_ms: None,
+                proven_ms: None,
+                bundle_bytes: None,
+                bundle_hash: None,
+            });
+        }
+        let batch = store
+            .batch(number)
+            .map_err(|error| internal(&error))?
+            .ok_or_else(unknown)?;
+        let stage = if batch.proven.is_some() {
+            BatchStage::Proven
+        } else {
+            BatchStage::Sealed
+        };
+        Ok(BatchJson {
+            number: number.0,
+            stage,
+            first_height: batch.first_height.0,
+            last_height: Some(batch.last_height.0),
+            root_before: batch.start.root.into(),
+            root_after: Some(batch.end.root.into()),
+            signed_operations: batch.end.counts.signed_operations,
+            published_bytes: count(batch.words.len_bytes()),
+            jobs,
+            opened_ms: Some(batch.opened_ms),
+            sealed_ms: Some(batch.sealed_ms),
+            proven_ms: batch.proven.map(|proven| proven.time_ms),
+            bundle_bytes: batch.proven.map(|proven| proven.bundle_bytes),
+            bundle_hash: batch.proven.map(|proven| proven.bundle_hash.into()),
+        })
+    }
+
+    fn job_json(&self, id: &[u8; 32], job: &JobRecord) -> BatchJob {
+        let progress = self.queue.progress(id);
+        let (phase, percent) = match &progress {
+            Some((_, phase, percent)) => (Some(phase.clone()), Some(*percent)),
+            None => (None, None),
+        };
+        BatchJob {
+            id: HashText::from(*id),
+            kind: if job.kind == 0 {
+                api::jobs::JobKind::Chunk
+            } else {
+                api::jobs::JobKind::Data
+            },
+            index: job.index,
+            created_ms: job.created_ms,
+            leased_ms: job.leased_ms,
+            proven_ms: job.proven_ms,
+            worker: job.worker.clone(),
+            phase,
+            percent,
+        }
+    }
+
+    pub(super) fn bundle_json(&self, number: BatchNumber) -> Result<BundleJson, ApiError> {
+        let store = &self.shared.store;
+        if let Some(bytes) = store.bundle(number).map_err(|error| internal(&error))? {
+            return Ok(BundleJson {
+                number: number.0,
+                bytes: BytesText::from(bytes.as_slice()),
+            });
+        }
+        let stage = self.batch_json(Some(number))?.stage; // or UnknownBatch
+        let reason = format!("batch {number} is {stage:?}").to_lowercase();
+        Err(ApiError::new(ErrorCode::BundleNotReady, reason))
+    }
+
+    pub(super) fn chain_info(&self, fee_min: Amount, block_interval_ms: u64) -> ChainInfo {
+        let chain = &self.shared.chain;
+        let constants = &chain.constants;
+        let view = chain.view();
+        let fee_leaves = constants.fee_leaves.iter().filter_map(|index| {
+            let token = view.leaf(index)?.token.0;
+            Some(FeeLeafInfo {
+                index: index.0,
+                token,
+            })
+        });
+        ChainInfo {
+            chain_id: constants.chain_id,
+            rollup: constants.rollup.into(),
+            domain: constants.domain.0.into(),
+            genesis_hash: constants.genesis_hash.into(),
+            params_hash: constants.params_hash.into(),
+            circuit_version: protocol::params::CIRCUIT_VERSION,
+            reference_string: constants.reference_string.clone(),
+            validator: constants.validator.into(),
+            fee_leaves: fee_leaves.collect(),
+            fee_min: fee_min.into(),
+            block_interval_ms,
+            is_development: constants.is_development,
+        }
+    }
+
+    pub(super) fn node_status(&self, uptime: Duration) -> Result<NodeStatus, ApiError> {
+        let store = &self.shared.store;
+        let open = store.open_batch().map_err(|error| internal(&error))?;
+        let batch_proven = self.queue.proven_up_to();
+        let (jobs_queued, jobs_leased) = self.queue.counts();
+        let (mempool_operations, mempool_bytes) = {
+            let pool = self.shared.pool();
+            (count(pool.len()), count(pool.bytes()))
+        };
+        let root = self.shared.chain.state().state.root();
+        let view = self.shared.chain.view();
+        Ok(NodeStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            height: view.tip.height.0,
+            block: view.tip.id.into(),
+            timestamp_ms: view.tip.timestamp_ms,
+            root: root.into(),
+            leaf_count: count(view.leaves.len()),
+            inbox_count: view.tip.inbox_count,
+            mempool_operations,
+            mempool_bytes,
+            batch_open: open.number.0,
+            batch_sealed: open.number.0.saturating_sub(1),
+            batch_proven,
+            jobs_queued,
+            jobs_leased,
+            uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+fn entry_json(entry: &Entry, domain: &protocol::transaction::Domain) -> EntryJson {
+    match entry {
+        Entry::Submission {
+            submission,
+            fee_leaves,
+        } => EntryJson::Submission {
+            is_group: submission.is_group(),
+            operations: submission
+                .members()
+                .iter()
+                .zip(submission.ids(domain))
+                .zip(fee_leaves)
+                .map(|((member, id), fee_leaf)| OrderedOperation {
+                    id: id.into(),
+                    transaction: (&member.transaction).into(),
+                    fee_leaf: *fee_leaf,
+                })
+                .collect(),
+        },
+        Entry::BidPay(bid) => EntryJson::BidPay {
+            leaf: bid.leaf.0,
+            value: bid.value.into(),
+        },
+        Entry::BidBurn(bid) => EntryJson::BidBurn {
+            leaf: bid.leaf.0,
+            value: bid.value.into(),
+        },
+    }
+}

@@ -1,0 +1,209 @@
+//! Opening, and refusing to open.
+
+use std::path::{Path, PathBuf};
+
+use protocol::{block::BlockId, codec::to_bytes, genesis::Genesis, number::BatchNumber};
+use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
+
+use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
+
+/// Layout of the database; raised by any change of columns, keys or values.
+pub(crate) const SCHEMA: u32 = 1;
+
+pub(super) const SCHEMA_KEY: &[u8] = b"schema";
+pub(super) const GENESIS_KEY: &[u8] = b"genesis";
+pub(super) const TIP_KEY: &[u8] = b"tip";
+pub(super) const OPEN_BATCH_KEY: &[u8] = b"open_batch";
+
+/// What [`check_database`] has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Newest height.
+    pub height: u64,
+    /// Leaves in the state.
+    pub leaf_count: u64,
+    /// Entries of all columns.
+    pub entries: u64,
+}
+
+/// Reads every byte of a database that no node has open, and checks what a node checks at its start.
+///
+/// # Errors
+/// Why a node would refuse it.
+pub fn check_database(path: &Path, genesis: &Genesis) -> Result<Checked, StorageError> {
+    if !path.join("CURRENT").exists() && is_empty(path) {
+        let what = "there is no database".to_owned();
+        return Err(StorageError::Unavailable {
+            path: path.to_owned(),
+            what,
+        });
+    }
+    let store = Store::open(path, genesis)?;
+    let entries = store.read_everything()?;
+    let (state, tip) = store.load_state(genesis)?;
+    Ok(Checked {
+        height: tip.height.0,
+        leaf_count: state.leaf_count(),
+        entries,
+    })
+}
+
+pub(super) fn storage_error(path: &Path, error: &rocksdb::Error) -> StorageError {
+    let (path, what) = (path.to_owned(), error.to_string());
+    if what.contains("lock") && what.contains("LOCK") {
+        StorageError::InUse { path }
+    } else if is_corruption(error) {
+        StorageError::Corrupt { path, what }
+    } else {
+        StorageError::Unavailable { path, what }
+    }
+}
+
+fn is_empty(path: &Path) -> bool {
+    std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    // A torn last record is what a crash leaves; anything else wrong in a log is corruption and refused.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    options.set_max_total_wal_size(256 << 20);
+    options.set_keep_log_file_num(4);
+    options.set_max_background_jobs(2);
+    options
+}
+
+impl Store {
+    /// Opens the database of this genesis, or makes one where nothing is.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing on disk has changed.
+    pub(crate) fn open(path: &Path, genesis: &Genesis) -> Result<Self, StorageError> {
+        let corrupt = |what: &str| StorageError::Corrupt {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        };
+        let is_new = is_empty(path);
+        if !is_new {
+            check_files(path).map_err(|what| corrupt(&what))?;
+        }
+        let mut options = options();
+        options.create_if_missing(is_new);
+        options.create_missing_column_families(is_new);
+        if !is_new {
+            let mut found =
+                DB::list_cf(&options, path).map_err(|error| storage_error(path, &error))?;
+            found.retain(|name| name != "default");
+            found.sort();
+            let mut expected: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
+            expected.sort_unstable();
+            if found != expected {
+                return Err(corrupt(&format!(
+                    "it has columns {found:?}, expected {expected:?}"
+                )));
+            }
+        }
+        let columns = Column::ALL
+            .iter()
+            .map(|column| ColumnFamilyDescriptor::new(column.name(), self::options()));
+        let db = DB::open_cf_descriptors(&options, path, columns)
+            .map_err(|error| storage_error(path, &error))?;
+        let store = Self {
+            db,
+            path: path.to_owned(),
+        };
+        if is_new {
+            store.write_genesis(genesis)?;
+        }
+        store.check_identity(genesis)?;
+        Ok(store)
+    }
+
+    fn check_identity(&self, genesis: &Genesis) -> Result<(), StorageError> {
+        let schema: u32 = self
+            .get(Column::Meta, SCHEMA_KEY)?
+            .ok_or_else(|| self.corrupt("its layout is not recorded: a log file may be missing"))?;
+        if schema != SCHEMA {
+            let path = self.path.clone();
+            return Err(StorageError::OtherSchema {
+                path,
+                expected: SCHEMA,
+                found: schema,
+            });
+        }
+        let found: BlockId = self
+            .get(Column::Meta, GENESIS_KEY)?
+            .ok_or_else(|| self.corrupt("its genesis is not recorded"))?;
+        let expected = genesis.hash();
+        if found != expected {
+            return Err(StorageError::OtherGenesis {
+                path: self.path.clone(),
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn write_genesis(&self, genesis: &Genesis) -> Result<(), StorageError> {
+        let state = genesis.state();
+        let tip = genesis.tip();
+        let mut batch = WriteBatch::default();
+        self.put_whole_state(&mut batch, &state);
+        let record = TipRecord {
+            tip,
+            root: state.root(),
+            leaf_count: state.leaf_count(),
+        };
+        self.put(&mut batch, Column::Meta, TIP_KEY, &record);
+        let open = OpenBatchRecord {
+            number: BatchNumber(1),
+            first_height: protocol::number::Height(1),
+            published_height: tip.height,
+            inbox_count: tip.inbox_count,
+            root: state.root(),
+        };
+        self.put(&mut batch, Column::Meta, OPEN_BATCH_KEY, &open);
+        self.put(&mut batch, Column::Meta, GENESIS_KEY, &genesis.hash());
+        let meta = self.column(Column::Meta);
+        batch.put_cf(meta, SCHEMA_KEY, to_bytes(&SCHEMA));
+        self.write(batch, Durability::Synced)
+    }
+
+    /// Reads every entry of every column, so that RocksDB checks every checksum.
+    pub(crate) fn read_everything(&self) -> Result<u64, StorageError> {
+        let mut entries = 0;
+        for column in Column::ALL {
+            self.scan(column, None, false, |_, _| {
+                entries += 1;
+                Ok(true)
+            })?;
+        }
+        Ok(entries)
+    }
+}
+
+/// What RocksDB would take for a new database, or replay without a word, is named here.
+fn check_files(path: &Path) -> Result<(), String> {
+    let files: Vec<PathBuf> = std::fs::read_dir(path)
+        .map_err(|error| error.to_string())?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    let with_extension = |wanted: &str| {
+        files
+            .iter()
+            .any(|file| file.extension().is_some_and(|end| end == wanted))
+    };
+    if !path.join("CURRENT").exists() {
+        return Err(
+            "the directory holds files but no CURRENT: it is no database, or lost that file".into(),
+        );
+    }
+    if !with_extension("log") {
+        return Err("its write-ahead log is missing".into());
+    }
+    Ok(())
+}
