@@ -14,6 +14,10 @@ pub mod export;
 pub mod keys;
 pub mod progress;
 pub mod proof;
+mod prover;
 pub mod sealed;
 pub mod srs;
 mod transcript;
+pub mod worker;
+
+pub use prover::{Prover, ProverError};

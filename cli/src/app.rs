@@ -1,0 +1,128 @@
+//! The tree of commands, and the run of one of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::{devnet, doctor, generate, genesis, prover, sequencer, verify, wallet};
+use crate::exit::{Exit, Outcome};
+use crate::output::Output;
+use crate::{config, logs};
+
+/// A ZK-rollup node: order, prove, verify.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quorate",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+struct App {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print data as JSON, one object per line, and errors and logs as JSON too
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log level: error, warn, info, debug or trace [env: QUORATE_LOG]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+    /// Configuration file; environment variables QUORATE__SECTION__KEY and flags override it
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine: a node, prover workers and funded keys
+    Devnet(devnet::DevnetArgs),
+    /// Run a node: order, execute, serve the RPC, hand out proof jobs
+    Sequencer(sequencer::SequencerArgs),
+    /// Run a prover worker: lease jobs of a node, prove them
+    Prover(prover::ProverArgs),
+    /// Verify a bundle offline: no node, no network, no reference string
+    Verify(verify::VerifyArgs),
+    /// Make keys, look at balances, send payments
+    Wallet(wallet::WalletArgs),
+    /// Make a genesis file for development, or look at one
+    Genesis(genesis::GenesisArgs),
+    /// Check whether this machine is fit to run a node
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(generate::CompletionsArgs),
+    /// Write man pages into a directory
+    Man(generate::ManArgs),
+}
+
+/// The whole command tree, for completions, man pages and tests.
+#[must_use]
+pub fn command() -> clap::Command {
+    let codes: String = Exit::ALL
+        .iter()
+        .map(|exit| format!("  {:>2}  {}\n", exit.code(), exit.meaning()))
+        .collect();
+    App::command().after_help(format!("Exit codes:\n{codes}"))
+}
+
+/// Parses the arguments and runs the command.
+#[must_use]
+pub fn run() -> ExitCode {
+    logs::abort_on_panic();
+    let parsed = command()
+        .try_get_matches()
+        .and_then(|matches| App::from_arg_matches(&matches));
+    let app = match parsed {
+        Ok(app) => app,
+        Err(error) => {
+            // Help and version go to stdout with code 0, everything else to stderr with code 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
+        }
+    };
+    let output = Output::new(app.global.json);
+    let exit = match dispatch(app, output) {
+        Ok(exit) => exit,
+        Err(error) => {
+            output.error(&error);
+            error.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(app: App, output: Output) -> Outcome {
+    let Global { log, config, .. } = app.global;
+    let sources = config::Sources { file: config };
+    // What runs for long tells what it does; what answers a question is quiet.
+    let level = match &app.command {
+        Command::Devnet(_) | Command::Sequencer(_) | Command::Prover(_) => "info",
+        _ => "warn",
+    };
+    logs::start(log.as_deref().unwrap_or(level), output.is_json())?;
+    match app.command {
+        Command::Devnet(args) => devnet::run(args, &sources, output),
+        Command::Sequencer(args) => sequencer::run(args, &sources, output),
+        Command::Prover(args) => prover::run(args, &sources, output),
+        Command::Verify(args) => verify::run(&args, output),
+        Command::Wallet(args) => wallet::run(args, &sources, output),
+        Command::Genesis(args) => genesis::run(&args, output),
+        Command::Doctor(args) => doctor::run(&args, &sources, output),
+        Command::Completions(args) => generate::completions(&args, output),
+        Command::Man(args) => generate::man(&args, output),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn command_tree_is_consistent() {
+        super::command().debug_assert();
+    }
+}

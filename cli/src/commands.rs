@@ -1,0 +1,10 @@
+//! The subcommands, one file each.
+
+pub(crate) mod devnet;
+pub(crate) mod doctor;
+pub(crate) mod generate;
+pub(crate) mod genesis;
+pub(crate) mod prover;
+pub(crate) mod sequencer;
+pub(crate) mod verify;
+pub(crate) mod wallet;

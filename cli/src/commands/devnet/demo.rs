@@ -1,0 +1,281 @@
+//! The demo's run: replay, wait for proofs, compare every balance, verify offline, report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use api::ledger::BatchJson;
+use api::rpc::QuorateClient;
+use api::status::Stage;
+use protocol::genesis::Genesis;
+use protocol::number::{LeafIndex, TokenId};
+use tokio_util::sync::CancellationToken;
+use verifier::bundle::BUNDLE_BYTES_MAX;
+
+use crate::commands::verify::{Proven, Verdict, describe, judge};
+use crate::demo::figures::{Figures, Measured};
+use crate::demo::ledger::settle;
+use crate::demo::replay::{Replayed, replay};
+use crate::demo::watch;
+use crate::demo::workload::{FRESH_RECIPIENTS, Holder, Workload};
+use crate::exit::{CliError, Exit, Outcome};
+use crate::node::Node;
+use crate::output::Output;
+use crate::process::PeakMemory;
+use crate::{files, genesis_file};
+
+/// What the demo works with.
+pub(super) struct DemoPlan {
+    pub(super) workload: Workload,
+    pub(super) genesis: Genesis,
+    /// Leaves of genesis before those of the workload.
+    pub(super) fee_leaf_and_accounts: u32,
+    pub(super) report: PathBuf,
+    pub(super) rpc: String,
+    pub(super) started: Instant,
+    pub(super) memory: PeakMemory,
+}
+
+/// The first payments of the workload.
+pub(super) fn workload(payments: u32) -> Result<Workload, CliError> {
+    Workload::load(usize::try_from(payments).unwrap_or(usize::MAX)).map_err(|error| {
+        CliError::new(
+            Exit::Bug,
+            "the carried transfers cannot be read",
+            error,
+            "please report it",
+        )
+    })
+}
+
+/// Runs the demo against a node whose workers run; `stop` interrupts it.
+pub(super) async fn run(plan: DemoPlan, stop: &CancellationToken, output: Output) -> Outcome {
+    tokio::select! {
+        ended = steps(&plan, output) => ended,
+        () = stop.cancelled() => {
+            let what = "the demo did not finish";
+            Err(CliError::new(Exit::Unavailable, what, "it was asked to stop", "run it again: make demo"))
+        }
+    }
+}
+
+async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
+    let node = Node::new(&plan.rpc)?;
+    let count = plan.workload.payments.len();
+    output.note(&format!(
+        "replaying {count} payments of Ethereum mainnet through {}, {} of the recipients without a leaf",
+        plan.rpc,
+        plan.workload.fresh.len().min(FRESH_RECIPIENTS),
+    ));
+    let bar = output.progress(
+        u64::try_from(count).unwrap_or(u64::MAX),
+        "ordered and certified",
+    );
+    let replayed = replay(&node, &plan.workload, plan.fee_leaf_and_accounts, || {
+        bar.inc(1)
+    })
+    .await?;
+    bar.finish();
+    output.note(&format!(
+        "all {count} payments are certified after {:.1} s; proving",
+        replayed.elapsed.as_secs_f64()
+    ));
+
+    let heights = watch::heights(&node, &replayed.ids).await?;
+    let batches = watch::proven(&node, &heights, output).await?;
+    check_stages(&node, &replayed).await?;
+    check_balances(&node, plan, &replayed).await?;
+    output.note("every payment is proven, and every balance is what plain arithmetic says");
+
+    let genesis_path = plan.report.join("demo-genesis.json");
+    files::replace(
+        &genesis_path,
+        genesis_file::to_text(&plan.genesis).as_bytes(),
+    )?;
+    let mut verdicts = Vec::new();
+    let mut largest: Option<(u64, PathBuf)> = None;
+    for batch in &batches {
+        let (path, proven) = fetch_and_verify(&node, plan, batch).await?;
+        let operations = proven.signed_operations();
+        if largest.as_ref().is_none_or(|(most, _)| operations > *most) {
+            largest = Some((operations, path));
+        }
+        verdicts.push(proven);
+    }
+    let (_, bundle) = largest.ok_or_else(|| contradiction("no batch was proven"))?;
+    check_counts(&verdicts, count)?;
+    check_with_the_command(&bundle, &genesis_path)?;
+    report(
+        plan,
+        &replayed,
+        &batches,
+        &verdicts,
+        (bundle, &genesis_path),
+        output,
+    )
+}
+
+/// Every payment must be proven by its own status, too.
+async fn check_stages(node: &Node, replayed: &Replayed) -> Result<(), CliError> {
+    for id in &replayed.ids {
+        let status = node.transaction(id).await?;
+        if status.stage != Stage::Proven {
+            return Err(contradiction(&format!(
+                "payment {id} is {:?} in a proven batch",
+                status.stage
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Compares every leaf with the ledger, each with the Merkle path that the node gives.
+async fn check_balances(node: &Node, plan: &DemoPlan, replayed: &Replayed) -> Result<(), CliError> {
+    let ledger = settle(&plan.workload);
+    let mut indices = plan.workload.indices(plan.fee_leaf_and_accounts);
+    indices.extend(
+        replayed
+            .created
+            .iter()
+            .map(|(holder, index)| (*holder, *index)),
+    );
+    let fee_leaf = (LeafIndex(0), ledger.collected, TokenId(0));
+    let holders = ledger.balances.iter().map(|(holder, balance)| {
+        let Holder { token, .. } = holder;
+        indices
+            .get(holder)
+            .map(|index| (*index, *balance, *token))
+            .ok_or(holder)
+    });
+    for expected in std::iter::once(Ok(fee_leaf)).chain(holders) {
+        let (index, balance, token) =
+            expected.map_err(|holder| contradiction(&format!("{holder:?} has no leaf")))?;
+        let proof = node.client.leaf(index.0).await;
+        let proof = proof.map_err(|error| node.error("asking for a leaf", error))?;
+        let leaf = proof
+            .verify()
+            .map_err(|error| CliError::refused("checking a leaf's path", &error))?;
+        if (leaf.balance.get(), leaf.token) != (balance, token) {
+            let why = format!(
+                "leaf {index} holds {} and must hold {balance}",
+                leaf.balance
+            );
+            return Err(contradiction(&why));
+        }
+    }
+    Ok(())
+}
+
+/// Fetches a bundle by RPC, keeps it as a file, reads the file and verifies it as `quorate verify` does.
+async fn fetch_and_verify(
+    node: &Node,
+    plan: &DemoPlan,
+    batch: &BatchJson,
+) -> Result<(PathBuf, Proven), CliError> {
+    let bundle = node.client.bundle(batch.number).await;
+    let bundle = bundle.map_err(|error| node.error("fetching a bundle", error))?;
+    let bytes = bundle
+        .bytes
+        .parse()
+        .map_err(|error| CliError::refused("reading a bundle", &error))?;
+    let path = plan
+        .report
+        .join(format!("demo-batch-{}.bundle", batch.number));
+    files::replace(&path, &bytes)?;
+    let bytes = files::read(&path, BUNDLE_BYTES_MAX)?;
+    match judge(&bytes, Some(&plan.genesis), true) {
+        Verdict::Valid(proven) => Ok((path, *proven)),
+        Verdict::Invalid {
+            exit_code, reason, ..
+        } => {
+            let what = format!("the bundle of batch {} does not verify", batch.number);
+            let todo = "please report it, with the file";
+            Err(CliError::new(
+                Exit::from_code(exit_code),
+                what,
+                reason,
+                todo,
+            ))
+        }
+    }
+}
+
+/// The proofs must cover exactly the payments.
+fn check_counts(verdicts: &[Proven], payments: usize) -> Result<(), CliError> {
+    let proven: u64 = verdicts.iter().map(Proven::signed_operations).sum();
+    if u64::try_from(payments) == Ok(proven) {
+        return Ok(());
+    }
+    Err(contradiction(&format!(
+        "{payments} payments were sent and {proven} operations are proven"
+    )))
+}
+
+/// Runs the command that the report names, in a process of its own.
+fn check_with_the_command(bundle: &Path, genesis: &Path) -> Result<(), CliError> {
+    let failed = |why: String| {
+        CliError::new(
+            Exit::Invalid,
+            "quorate verify does not accept the bundle",
+            why,
+            "please report it, with the file",
+        )
+    };
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let output = std::process::Command::new(program)
+        .args(["verify", "--dev", "--genesis"])
+        .args([genesis, bundle])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+fn report(
+    plan: &DemoPlan,
+    replayed: &Replayed,
+    batches: &[BatchJson],
+    verdicts: &[Proven],
+    (bundle, genesis): (PathBuf, &Path),
+    output: Output,
+) -> Outcome {
+    let measured = Measured {
+        payments: plan.workload.payments.len(),
+        ordered_seconds: replayed.elapsed.as_secs_f64(),
+        peak_memory_mb: plan.memory.mb(),
+        total_seconds: plan.started.elapsed().as_secs_f64(),
+        bundle: bundle.clone(),
+    };
+    let figures = Figures::new(measured, batches, verdicts);
+    let mut text = serde_json::to_string_pretty(&figures).expect("numbers and a path");
+    text.push('\n');
+    let path = plan.report.join("demo.json");
+    files::replace(&path, text.as_bytes())?;
+    if !output.is_json() {
+        for proven in verdicts {
+            output.note(&describe(&Verdict::Valid(Box::new(proven.clone()))));
+        }
+    }
+    output.data(&figures, |figures| {
+        let program = std::env::args().next().unwrap_or_else(|| "quorate".to_owned());
+        format!(
+            "{}the same figures: {}\nverify it yourself, offline:\n  {program} verify --dev --genesis {} {}\n",
+            figures.to_table(),
+            path.display(),
+            genesis.display(),
+            bundle.display(),
+        )
+    });
+    Ok(Exit::Success)
+}
+
+fn contradiction(why: &str) -> CliError {
+    CliError::new(
+        Exit::Bug,
+        "the demo's results contradict each other",
+        why,
+        "please report it, with the log",
+    )
+}

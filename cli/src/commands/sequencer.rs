@@ -1,0 +1,182 @@
+//! `quorate sequencer`: runs a node until it is asked to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use api::text::HashText;
+use clap::Args;
+use protocol::validator::ValidatorKey;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::config::{Sources, flag};
+use crate::exit::{CliError, Exit, Outcome};
+use crate::output::{Output, pairs};
+use crate::secret::SecretSource;
+use crate::service::{Plan, node_error, start};
+use crate::wallet::amount::parse_units;
+use crate::{development, files, genesis_file, process};
+
+/// Arguments of `quorate sequencer`.
+#[derive(Debug, Args)]
+pub(crate) struct SequencerArgs {
+    /// Genesis file of the chain
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// Directory of the database; it is made if absent
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// Where the validator's key is, as 64 hex digits: file:PATH or env:NAME
+    #[arg(long, value_name = "SOURCE")]
+    validator_key: Option<String>,
+    /// Address of the RPC [default: 127.0.0.1:8545]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Address of the proof queue [default: 127.0.0.1:8546]
+    #[arg(long, value_name = "ADDRESS")]
+    jobs: Option<String>,
+    /// Directory of reference strings and keys [default: ~/.cache/quorate]
+    #[arg(long, value_name = "DIRECTORY")]
+    cache: Option<PathBuf>,
+    /// Permit the insecure development string, and the development validator's key, on a development chain
+    #[arg(long)]
+    dev: bool,
+}
+
+/// What a running node prints.
+#[derive(Serialize)]
+struct Running {
+    rpc: String,
+    jobs: String,
+    genesis_hash: HashText,
+    data: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// `Usage` for what is missing, else why the node did not start or did not go on.
+pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Outcome {
+    let settings = sources.load([
+        flag("sequencer.genesis", args.genesis),
+        flag("sequencer.data", args.data),
+        flag("sequencer.validator_key", args.validator_key),
+        flag("sequencer.rpc", args.listen),
+        flag("sequencer.jobs", args.jobs),
+        flag("prover.cache", args.cache),
+    ])?;
+    let node = settings.sequencer;
+    let genesis = genesis_file::load(&node.genesis.ok_or_else(|| missing("genesis"))?)?;
+    let validator = match &node.validator_key {
+        Some(source) => validator_key(source)?,
+        None if args.dev && genesis.is_development() => development::validator(),
+        None => return Err(missing("validator-key")),
+    };
+    let fee_min = parse_units(&node.fee_min).map_err(|why| {
+        usage(
+            "sequencer.fee_min is not usable",
+            &why,
+            "give whole base units",
+        )
+    })?;
+    let plan = Plan {
+        data: node.data.ok_or_else(|| missing("data"))?,
+        cache: settings.prover.cache.unwrap_or_else(files::cache),
+        validator,
+        dev: args.dev,
+        rpc: address("rpc", &node.rpc)?,
+        jobs: address("jobs", &node.jobs)?,
+        block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
+        fee_min,
+        genesis,
+    };
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        let todo = "check the limits of this process (ulimit -a)";
+        CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
+    })?;
+    let config = plan.prepare()?;
+    let data = config.data_dir.clone();
+    let genesis_hash = config.genesis.hash().into();
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        process::stop_on_signal(&stop)?;
+        let mut node = start(config).await?;
+        let running = Running {
+            rpc: format!("http://{}", node.rpc_address()),
+            jobs: format!("http://{}", node.jobs_address()),
+            genesis_hash,
+            data: data.clone(),
+        };
+        output.data(&running, |running| {
+            pairs(&[
+                ("rpc", running.rpc.clone()),
+                ("proof queue", running.jobs.clone()),
+                ("genesis", running.genesis_hash.to_string()),
+                ("data", running.data.display().to_string()),
+            ])
+        });
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            error = node.wait() => Err(error),
+        };
+        ended
+            .and(node.stop().await)
+            .map_err(|error| node_error("the node stopped", &data, &error))?;
+        Ok(Exit::Success)
+    })
+}
+
+fn usage(what: &str, why: &str, todo: &str) -> CliError {
+    CliError::new(Exit::Usage, what, why, todo)
+}
+
+fn missing(name: &str) -> CliError {
+    let todo = format!(
+        "give --{name}, or {} in the section [sequencer]",
+        name.replace('-', "_")
+    );
+    CliError::new(
+        Exit::Usage,
+        format!("--{name} is missing"),
+        "it has no default",
+        todo,
+    )
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr, CliError> {
+    text.parse().map_err(|error| {
+        let what = format!("sequencer.{name} = {text:?} is not an address");
+        CliError::new(Exit::Usage, what, error, "use a form like 127.0.0.1:8545")
+    })
+}
+
+fn validator_key(source: &str) -> Result<ValidatorKey, CliError> {
+    let what = "the validator's key is not usable";
+    let source: SecretSource = source
+        .parse()
+        .map_err(|why: String| usage(what, &why, "use file:PATH or env:NAME"))?;
+    let text = source.read("validator's key", false)?;
+    let digits = text.trim();
+    let mut bytes = Zeroizing::new([0; 32]);
+    // The text is not repeated: it is the secret.
+    hex::decode_to_slice(
+        digits.strip_prefix("0x").unwrap_or(digits),
+        bytes.as_mut_slice(),
+    )
+    .map_err(|_| {
+        usage(
+            what,
+            "it is not 64 hex digits",
+            "look at the file or variable it comes from",
+        )
+    })?;
+    ValidatorKey::from_bytes(&bytes).ok_or_else(|| {
+        usage(
+            what,
+            "it is 0 or not below the group order",
+            "make another key",
+        )
+    })
+}

@@ -1,0 +1,585 @@
+//! The half of the wallet that speaks with a node.
+//!
+//! The node is not believed where it could misdirect money: the domain is recomputed, and a leaf that it names as
+//! sender or recipient must carry the key, owner and token that were asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use api::ErrorCode;
+use api::ledger::{BlockJson, EntryJson, LeafJson};
+use api::operation::{ActionJson, SignedTransactionJson, TransactionJson};
+use api::rpc::QuorateClient;
+use api::status::{Evidence, Stage, TransactionStatus};
+use api::text::HashText;
+use clap::{Args, ValueEnum};
+use jsonrpsee::core::ClientError;
+use protocol::{
+    genesis::Genesis,
+    number::{Amount, Height, LeafIndex, Nonce, TokenId},
+    transaction::{Action, SignedTransaction, Transaction},
+};
+use serde::Serialize;
+
+use crate::exit::{CliError, Exit, Outcome};
+use crate::genesis_file;
+use crate::node::{Node, block_on};
+use crate::output::{Output, pairs, table};
+use crate::secret::SecretSource;
+use crate::wallet::address::PaymentAddress;
+use crate::wallet::amount::{parse_units, publishable_amount, publishable_fee};
+use crate::wallet::keystore::{Identity, Keystore};
+
+/// Leaves of one owner that are looked at.
+const LEAVES_MAX: usize = 10_000;
+/// Entries asked for at once.
+const PAGE: u32 = 100;
+
+/// How to reach key and node.
+pub(super) struct Connection<'a> {
+    pub(super) path: &'a Path,
+    pub(super) rpc: &'a str,
+    pub(super) password: &'a SecretSource,
+}
+
+/// How far to wait.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WaitFor {
+    /// In a block that the validator has certified
+    Certified,
+    /// Proven: every proof of its batch was verified by the node
+    Proven,
+}
+
+impl WaitFor {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Certified => Stage::Certified,
+            Self::Proven => Stage::Proven,
+        }
+    }
+}
+
+/// Arguments of `quorate wallet send`.
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// Payment address: qr1...
+    #[arg(long, value_name = "ADDRESS")]
+    to: PaymentAddress,
+    /// Base units: at most nine significant digits
+    #[arg(long, value_name = "UNITS", value_parser = parse_units)]
+    amount: Amount,
+    /// Round an amount that cannot be published down instead of refusing it
+    #[arg(long)]
+    round_down: bool,
+    /// Fee in base units of the same token [default: the node's minimum]
+    #[arg(long, value_name = "UNITS", value_parser = parse_units)]
+    fee: Option<Amount>,
+    /// Leaf to pay from [default: the first of the token]
+    #[arg(long, value_name = "INDEX")]
+    from: Option<u32>,
+    /// Heights after which the payment can no longer be applied
+    #[arg(long, value_name = "HEIGHTS", default_value_t = 1_000)]
+    valid_for: u64,
+    /// Genesis of the chain you mean; the node must serve it
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// Return only when this stage is reached
+    #[arg(long, value_name = "STAGE")]
+    wait: Option<WaitFor>,
+    /// Seconds to wait at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    patience: u64,
+}
+
+/// Arguments of `quorate wallet status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Id, as `send` printed it
+    id: String,
+    /// Return only when this stage is reached
+    #[arg(long, value_name = "STAGE")]
+    wait: Option<WaitFor>,
+    /// Seconds to wait at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    patience: u64,
+}
+
+/// Arguments of `quorate wallet history`.
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// Operations to show at most, for each leaf
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: u32,
+}
+
+/// All leaves of an identity, checked to be its own.
+async fn leaves(node: &Node, identity: &Identity) -> Result<Vec<LeafJson>, CliError> {
+    let mut found: Vec<LeafJson> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = node
+            .client
+            .leaves_of_owner(
+                identity.key.into(),
+                identity.l1_owner.into(),
+                cursor,
+                Some(PAGE),
+            )
+            .await
+            .map_err(|error| node.error("asking for leaves", error))?;
+        for leaf in page.entries {
+            check_leaf(&leaf, &identity.address(TokenId(leaf.token)))?;
+            found.push(leaf);
+        }
+        cursor = page.next;
+        if cursor.is_none() || found.len() >= LEAVES_MAX {
+            return Ok(found);
+        }
+    }
+}
+
+/// A node that names somebody else's leaf would misdirect a payment.
+fn check_leaf(leaf: &LeafJson, expected: &PaymentAddress) -> Result<(), CliError> {
+    let is_ours = leaf.parse().is_ok_and(|leaf| {
+        leaf.key == expected.key.into()
+            && leaf.l1_owner == expected.l1_owner
+            && leaf.token == expected.token
+    });
+    if is_ours {
+        return Ok(());
+    }
+    let why = format!(
+        "leaf {} has another key, owner or token than was asked for",
+        leaf.index
+    );
+    Err(CliError::new(
+        Exit::Invalid,
+        "the node's answer is false",
+        why,
+        "do not use this node",
+    ))
+}
+
+/// Shows every leaf.
+pub(super) fn balance(connection: &Connection<'_>, output: Output) -> Outcome {
+    let keystore = Keystore::open(connection.path)?;
+    let node = Node::new(connection.rpc)?;
+    let leaves = block_on(leaves(&node, &keystore.identity))?;
+    output.data(&leaves, |leaves| {
+        if leaves.is_empty() {
+            return "no leaf yet: the first payment to this address makes one\n".to_owned();
+        }
+        let rows = leaves.iter().map(|leaf| {
+            vec![
+                leaf.index.to_string(),
+                leaf.token.to_string(),
+                leaf.balance.to_string(),
+                leaf.nonce.to_string(),
+                (leaf.pending_nonce - leaf.nonce.min(leaf.pending_nonce)).to_string(),
+            ]
+        });
+        table(&["leaf", "token", "balance", "nonce", "pending"], rows)
+    });
+    Ok(Exit::Success)
+}
+
+/// What was sent.
+#[derive(Serialize)]
+struct Sent {
+    id: HashText,
+    from: u32,
+    to: Option<u32>,
+    creates_leaf: bool,
+    amount: String,
+    fee: String,
+    nonce: u64,
+    valid_until: u64,
+    status: TransactionStatus,
+}
+
+/// Signs and sends a payment.
+pub(super) fn send(connection: &Connection<'_>, args: &SendArgs, output: Output) -> Outcome {
+    let usage = |what: &str, why: String, todo: &str| CliError::new(Exit::Usage, what, why, todo);
+    let amount = publishable_amount(args.amount, args.round_down).map_err(|why| {
+        usage(
+            "the amount cannot be sent",
+            why,
+            "send the amount below, or pass --round-down",
+        )
+    })?;
+    let keystore = Keystore::open(connection.path)?;
+    let genesis = args
+        .genesis
+        .as_deref()
+        .map(genesis_file::load)
+        .transpose()?;
+    let node = Node::new(connection.rpc)?;
+    let prepared = block_on(prepare(
+        &node,
+        &keystore.identity,
+        args,
+        amount,
+        genesis.as_ref(),
+    ))?;
+    if prepared.creates_leaf() {
+        output.note(
+            "the recipient has no leaf of this token yet: the payment creates it (transfer_to_new)",
+        );
+    }
+    // Asked for last: everything else that can go wrong has gone wrong by now.
+    let secret = keystore.unlock(&connection.password.read("password", false)?)?;
+    let Prepared {
+        transaction,
+        chain_id,
+        domain,
+    } = prepared;
+    let signed = SignedTransaction {
+        transaction,
+        key: secret.public(),
+        signature: secret.sign(&transaction.message(&domain, false)),
+    };
+    let sent = block_on(async {
+        let request = SignedTransactionJson::new(chain_id, &signed);
+        let id = node.client.send_transaction(request).await;
+        let id = id.map_err(|error| node.error("sending the payment", error))?;
+        let stage = args.wait.map_or(Stage::Pending, WaitFor::stage);
+        let status = follow(&node, &id, stage, args.patience, output).await?;
+        let to = match transaction.action {
+            Action::Transfer { to, .. } => Some(to.0),
+            _ => None,
+        };
+        Ok(Sent {
+            id,
+            from: transaction.from.0,
+            to,
+            creates_leaf: to.is_none(),
+            amount: amount.to_string(),
+            fee: transaction.fee.to_string(),
+            nonce: transaction.nonce.0,
+            valid_until: transaction.valid_until.0,
+            status,
+        })
+    })?;
+    output.data(&sent, |sent| {
+        let to = sent
+            .to
+            .map_or("a new leaf".to_owned(), |index| format!("leaf {index}"));
+        pairs(&[
+            ("id", sent.id.to_string()),
+            (
+                "payment",
+                format!(
+                    "{} from leaf {} to {to}, fee {}",
+                    sent.amount, sent.from, sent.fee
+                ),
+            ),
+            ("nonce", sent.nonce.to_string()),
+            ("valid until", format!("height {}", sent.valid_until)),
+            ("status", stage_name(sent.status.stage).to_owned()),
+            ("revertible by", sent.status.revertible_by.clone()),
+        ])
+    });
+    verdict(&sent.status, args.wait)
+}
+
+/// A payment that is ready to be signed.
+struct Prepared {
+    transaction: Transaction,
+    chain_id: u64,
+    domain: protocol::transaction::Domain,
+}
+
+impl Prepared {
+    fn creates_leaf(&self) -> bool {
+        matches!(self.transaction.action, Action::TransferToNew { .. })
+    }
+}
+
+async fn prepare(
+    node: &Node,
+    identity: &Identity,
+    args: &SendArgs,
+    amount: Amount,
+    genesis: Option<&Genesis>,
+) -> Result<Prepared, CliError> {
+    let (chain, domain) = node.chain(genesis).await?;
+    let token = args.to.token;
+    let own = leaves(node, identity).await?;
+    let from = own
+        .iter()
+        .filter(|leaf| leaf.token == token.0)
+        .find(|leaf| args.from.is_none_or(|index| index == leaf.index))
+        .ok_or_else(|| {
+            let why = format!("this key has no such leaf of token {token}");
+            let todo = "quorate wallet balance lists the leaves; a first payment to your address makes one";
+            CliError::new(Exit::Invalid, "there is nothing to pay from", why, todo)
+        })?;
+    let collects = chain.fee_leaves.iter().any(|leaf| leaf.token == token.0);
+    let minimum = chain
+        .fee_min
+        .parse()
+        .map_err(|error| CliError::refused("reading the fee", &error))?;
+    let fee = args
+        .fee
+        .unwrap_or(if collects { minimum } else { Amount::ZERO });
+    let fee = publishable_fee(fee).map_err(|why| {
+        CliError::new(
+            Exit::Usage,
+            "the fee cannot be paid",
+            why,
+            "use the fee below, or the next higher one",
+        )
+    })?;
+    let status = node
+        .client
+        .status()
+        .await
+        .map_err(|error| node.error("asking for the height", error))?;
+    let resolved = node
+        .client
+        .resolve_leaf(args.to.key.into(), args.to.l1_owner.into(), token.0)
+        .await;
+    let action = match resolved {
+        Ok(leaf) => {
+            check_leaf(&leaf, &args.to)?;
+            Action::Transfer {
+                to: LeafIndex(leaf.index),
+                amount,
+            }
+        }
+        Err(ClientError::Call(object)) if object.code() == ErrorCode::UnknownLeaf.number() => {
+            Action::TransferToNew {
+                key: args.to.key.into(),
+                l1_owner: args.to.l1_owner,
+                amount,
+            }
+        }
+        Err(error) => return Err(node.error("resolving the recipient", error)),
+    };
+    let transaction = Transaction {
+        from: LeafIndex(from.index),
+        nonce: Nonce(from.pending_nonce),
+        valid_until: Height(status.height.saturating_add(args.valid_for)),
+        fee,
+        action,
+    };
+    Ok(Prepared {
+        transaction,
+        chain_id: chain.chain_id,
+        domain,
+    })
+}
+
+async fn follow(
+    node: &Node,
+    id: &HashText,
+    stage: Stage,
+    patience: u64,
+    output: Output,
+) -> Result<TransactionStatus, CliError> {
+    let mut last = None;
+    let seen = |status: &TransactionStatus| {
+        if last.replace(status.stage) != Some(status.stage) {
+            output.note(&format!("{}: {}", status.id, stage_name(status.stage)));
+        }
+    };
+    node.wait(id, stage, Duration::from_secs(patience), seen)
+        .await
+}
+
+/// Success, unless the operation failed or is not as far as was waited for.
+fn verdict(status: &TransactionStatus, wait: Option<WaitFor>) -> Outcome {
+    if let Some(failure) = &status.failure {
+        let verdict = &failure.verdict;
+        let what = format!("{} failed", status.id);
+        let why = format!("{} (code {})", verdict.reason, verdict.code);
+        return Err(CliError::new(
+            Exit::Invalid,
+            what,
+            why,
+            verdict.hint.clone(),
+        ));
+    }
+    match wait {
+        Some(wait) if status.stage < wait.stage() => {
+            let what = format!("{} is only {}", status.id, stage_name(status.stage));
+            let todo = "it may still get there: ask again with quorate wallet status";
+            Err(CliError::new(
+                Exit::Invalid,
+                what,
+                "the time to wait is over",
+                todo,
+            ))
+        }
+        _ => Ok(Exit::Success),
+    }
+}
+
+fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::UnknownHere => "unknown here",
+        Stage::Pending => "pending",
+        Stage::Certified => "certified",
+        Stage::Proven => "proven",
+        Stage::Failed => "failed",
+    }
+}
+
+/// Shows the status of one operation.
+pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Output) -> Outcome {
+    let node = Node::new(connection.rpc)?;
+    let id = HashText(args.id.clone());
+    id.parse().map_err(|error| {
+        CliError::new(
+            Exit::Usage,
+            "this is not an id",
+            error.reason,
+            "copy the id that send printed",
+        )
+    })?;
+    let stage = args.wait.map_or(Stage::UnknownHere, WaitFor::stage);
+    let status = block_on(follow(&node, &id, stage, args.patience, output))?;
+    output.data(&status, |status| {
+        let mut rows = vec![
+            ("id", status.id.to_string()),
+            ("stage", stage_name(status.stage).to_owned()),
+        ];
+        for reached in &status.reached {
+            let evidence = match &reached.evidence {
+                Evidence::Mempool => "the node's word".to_owned(),
+                Evidence::Certificate {
+                    height,
+                    place,
+                    validator,
+                    ..
+                } => {
+                    format!("block {height}, place {place}, signed by {validator}")
+                }
+                Evidence::Bundle { batch, hash } => format!("bundle of batch {batch}, {hash}"),
+            };
+            rows.push((
+                stage_name(reached.stage),
+                format!("at {} ms: {evidence}", reached.time_ms),
+            ));
+        }
+        rows.push(("revertible by", status.revertible_by.clone()));
+        pairs(&rows)
+    });
+    verdict(&status, args.wait)
+}
+
+/// One line of the history.
+#[derive(Serialize)]
+struct HistoryEntry {
+    leaf: u32,
+    direction: &'static str,
+    transaction: Option<TransactionJson>,
+    status: TransactionStatus,
+}
+
+/// Shows the operations of every leaf.
+pub(super) fn history(connection: &Connection<'_>, args: &HistoryArgs, output: Output) -> Outcome {
+    let keystore = Keystore::open(connection.path)?;
+    let node = Node::new(connection.rpc)?;
+    let entries = block_on(collect_history(&node, &keystore.identity, args.limit))?;
+    output.data(&entries, |entries| {
+        if entries.is_empty() {
+            return "no operations yet\n".to_owned();
+        }
+        let rows = entries.iter().map(|entry| {
+            let amount = entry
+                .transaction
+                .as_ref()
+                .and_then(amount_of)
+                .unwrap_or("-");
+            vec![
+                entry.leaf.to_string(),
+                entry.direction.to_owned(),
+                amount.to_owned(),
+                stage_name(entry.status.stage).to_owned(),
+                entry.status.id.to_string(),
+            ]
+        });
+        table(&["leaf", "direction", "amount", "status", "id"], rows)
+    });
+    Ok(Exit::Success)
+}
+
+fn amount_of(transaction: &TransactionJson) -> Option<&str> {
+    match &transaction.action {
+        ActionJson::Transfer { amount, .. }
+        | ActionJson::TransferToNew { amount, .. }
+        | ActionJson::Withdraw { amount } => Some(&amount.0),
+        ActionJson::ChangeKey { .. } | ActionJson::Lock { .. } => None,
+    }
+}
+
+async fn collect_history(
+    node: &Node,
+    identity: &Identity,
+    limit: u32,
+) -> Result<Vec<HistoryEntry>, CliError> {
+    let mut blocks: BTreeMap<u64, BlockJson> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for leaf in leaves(node, identity).await? {
+        let page = node
+            .client
+            .transactions_of_leaf(leaf.index, None, Some(limit))
+            .await;
+        let page = page.map_err(|error| node.error("asking for the history", error))?;
+        for status in page.entries {
+            let transaction = ordered(node, &status, &mut blocks).await?;
+            let direction = match &transaction {
+                Some(transaction) if transaction.from == leaf.index => "out",
+                Some(_) => "in",
+                None => "-",
+            };
+            entries.push(HistoryEntry {
+                leaf: leaf.index,
+                direction,
+                transaction,
+                status,
+            });
+        }
+    }
+    Ok(entries)
+}
+
+/// The operation inside its block, if it is in one.
+async fn ordered(
+    node: &Node,
+    status: &TransactionStatus,
+    blocks: &mut BTreeMap<u64, BlockJson>,
+) -> Result<Option<TransactionJson>, CliError> {
+    let height = status
+        .reached
+        .iter()
+        .find_map(|reached| match &reached.evidence {
+            Evidence::Certificate { height, .. } => Some(*height),
+            _ => None,
+        });
+    let Some(height) = height else {
+        return Ok(None);
+    };
+    if !blocks.contains_key(&height) {
+        let block = node.client.block(Some(height)).await;
+        blocks.insert(
+            height,
+            block.map_err(|error| node.error("asking for a block", error))?,
+        );
+    }
+    let operations = blocks
+        .get(&height)
+        .into_iter()
+        .flat_map(|block| &block.entries)
+        .flat_map(|entry| match entry {
+            EntryJson::Submission { operations, .. } => operations.as_slice(),
+            EntryJson::BidPay { .. } | EntryJson::BidBurn { .. } => &[],
+        });
+    let found = operations
+        .into_iter()
+        .find(|operation| operation.id == status.id);
+    Ok(found.map(|operation| operation.transaction.clone()))
+}

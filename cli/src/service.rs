@@ -1,0 +1,90 @@
+//! Starting a node with the keys it needs, and stopping it: shared by `quorate sequencer` and `quorate devnet`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::genesis::Genesis;
+use protocol::number::Amount;
+use protocol::validator::ValidatorKey;
+use sequencer::{Node, NodeConfig, NodeError, PlonkVerifier, StorageError};
+
+use crate::exit::{CliError, Exit};
+use crate::keys;
+
+/// What a node is started with.
+pub(crate) struct Plan {
+    /// The chain.
+    pub(crate) genesis: Genesis,
+    /// Directory of the database.
+    pub(crate) data: PathBuf,
+    /// Directory of strings and keys.
+    pub(crate) cache: PathBuf,
+    /// Certifies blocks.
+    pub(crate) validator: ValidatorKey,
+    /// Whether insecure tools are permitted on a development chain.
+    pub(crate) dev: bool,
+    /// Address of the RPC.
+    pub(crate) rpc: SocketAddr,
+    /// Address of the proof queue.
+    pub(crate) jobs: SocketAddr,
+    /// Time between blocks.
+    pub(crate) block_interval: Duration,
+    /// Least fee.
+    pub(crate) fee_min: Amount,
+}
+
+impl Plan {
+    /// Gets the keys ready (which may take minutes, once) and says how to start.
+    ///
+    /// # Errors
+    /// `Usage` for an insecure string that is not allowed, else the keys' failure.
+    pub(crate) fn prepare(self) -> Result<NodeConfig, CliError> {
+        keys::check_allowed(&self.genesis, self.dev)?;
+        let descriptions = keys::descriptions(&self.cache, &self.genesis)?;
+        let encoded = (descriptions.chunk.encode(), descriptions.data.encode());
+        let verifier = Arc::new(PlonkVerifier::new(descriptions.chunk, descriptions.data));
+        let mut config =
+            NodeConfig::new(self.genesis, self.data, self.validator, encoded, verifier);
+        config.block_interval = self.block_interval;
+        config.rpc.listen = self.rpc;
+        config.jobs.listen = self.jobs;
+        config.mempool.fee_min = self.fee_min;
+        Ok(config)
+    }
+}
+
+/// Starts a node.
+///
+/// # Errors
+/// What the node says, with the exit code that fits.
+pub(crate) async fn start(config: NodeConfig) -> Result<Node, CliError> {
+    let data = config.data_dir.clone();
+    Node::start(config)
+        .await
+        .map_err(|error| node_error("the node cannot start", &data, &error))
+}
+
+/// A node's error as ours.
+pub(crate) fn node_error(what: &str, data: &Path, error: &NodeError) -> CliError {
+    let (exit, todo) = match error {
+        NodeError::Storage(StorageError::Corrupt { .. }) => (
+            Exit::Corrupt,
+            "restore a backup, or start with an empty directory; quorate doctor checks the disk",
+        ),
+        NodeError::Storage(StorageError::OtherSchema { .. }) => (
+            Exit::Version,
+            "use the release that wrote the database, or start with an empty directory",
+        ),
+        NodeError::Storage(StorageError::OtherGenesis { .. }) => (
+            Exit::Usage,
+            "name the directory of this chain, or an empty one",
+        ),
+        _ => (
+            Exit::Unavailable,
+            "quorate doctor checks ports, disk and clock",
+        ),
+    };
+    CliError::new(exit, format!("{what} ({})", data.display()), error, todo)
+}
