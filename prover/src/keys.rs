@@ -1,24 +1,27 @@
 //! Proving and verifying keys of a circuit under a reference string, with the expensive part kept
 //! on disk.
 //!
-//! What is stored is the verifying key (a few kilobytes), not the proving key: committing to the
-//! fixed and permutation columns is most of the work of key generation, and everything else in a
-//! proving key is recomputed from the circuit faster than hundreds of megabytes are read and hashed
-//! (figures in `prover/BENCHMARKS.md`).
+//! What is stored is the whole proving key in halo2's raw form: reading and hashing it is three
+//! times faster than computing it from a stored verifying key, and ten times faster than from
+//! nothing (figures in `prover/BENCHMARKS.md`). It is large (195 MB for 30 fixed and 15 permutation
+//! columns at k = 16), so at most [`FILES_PER_NAME_MAX`] files are kept for one name.
 //!
 //! Invariants: a file is found by the digest of the circuit ([`circuit_digest`]) and of the string,
-//! so a changed circuit never meets an old key; it is used only if its hash matches; and a key read
-//! from a file is used only after a random combination of the circuit's columns, committed anew,
-//! agreed with the file's commitments, so that even a forged file cannot plant another circuit's
-//! key. A file that fails is reported by a warning and replaced. At most [`FILES_PER_NAME_MAX`]
-//! keys are kept for one name.
+//! and holds both again, so a changed circuit never meets an old key; it is decoded only after its
+//! hash matched; it is used only after a random combination of its columns, committed anew, agreed
+//! with its commitments. A file that fails is reported by a warning and replaced. Gates are never
+//! read from a file, always from the circuit.
+//!
+//! What it does not do: it does not protect against somebody who can write the cache directory and
+//! seals another circuit's key in it. Proofs under such a key are refused by every verifier, since
+//! those hold the pinned key digest.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use halo2_proofs::SerdeFormat;
-use halo2_proofs::plonk::{self, Circuit, ProvingKey, VerifyingKey, keygen_pk, keygen_vk};
+use halo2_proofs::plonk::{self, Circuit, ProvingKey, keygen_pk, keygen_vk};
 use halo2curves::bn256::{Fr, G1Affine};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
@@ -31,10 +34,10 @@ mod digest;
 
 pub use digest::circuit_digest;
 
-/// Files kept for one name; older ones are of circuits that have changed since.
-pub const FILES_PER_NAME_MAX: usize = 8;
-/// Longest stored verifying key: two digests and some ten thousand commitments.
-const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Files kept for one name: the current circuit under two strings, or under one and its forerunner.
+pub const FILES_PER_NAME_MAX: usize = 2;
+/// Longest stored key: about 500 columns at k = 16.
+const PAYLOAD_BYTES_MAX: usize = 1 << 31;
 /// Bytes of the two digests before the key.
 const DIGESTS_BYTES: usize = 64;
 /// Longest name of a circuit.
@@ -64,10 +67,10 @@ pub enum KeyError {
     UnavailableCache(#[from] SealedError),
 }
 
-/// Where the verifying key came from.
+/// Where the keys came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// Read from the cache and found to agree with the circuit.
+    /// Read from the cache.
     Cache,
     /// Generated and stored.
     Generated,
@@ -80,11 +83,11 @@ pub struct Keys {
     pub pk: ProvingKey<G1Affine>,
     /// Identifies the circuit within this program, see [`circuit_digest`].
     pub circuit_digest: [u8; 32],
-    /// Where the verifying key came from.
+    /// Where they came from.
     pub origin: KeyOrigin,
 }
 
-/// A directory of verifying keys.
+/// A directory of keys.
 #[derive(Clone, Debug)]
 pub struct KeyCache {
     directory: PathBuf,
@@ -124,44 +127,24 @@ impl KeyCache {
             source,
         };
         let circuit_digest = circuit_digest(circuit, k).map_err(internal)?;
+        let path = self.path(name, &circuit_digest, string);
         let entry = Entry {
-            path: self.path(name, &circuit_digest, string),
+            path,
             circuit_digest,
             string,
         };
-        let finish = |vk, origin| {
-            let pk = keygen_pk(string.params(), vk, circuit).map_err(internal)?;
-            Ok(Keys {
-                pk,
-                circuit_digest,
-                origin,
-            })
+        let keys = |pk, origin| Keys {
+            pk,
+            circuit_digest,
+            origin,
         };
-
-        if let Ok(vk) = entry.load(circuit) {
-            let keys: Keys = finish(vk, KeyOrigin::Cache)?;
-            if agreement::holds(&keys.pk, string.params()) {
-                return Ok(keys);
-            }
-            warn!(path = %entry.path.display(), "cached key is of another circuit, making it anew");
-            remove(&entry.path)?;
+        if let Ok(pk) = entry.load(circuit) {
+            return Ok(keys(pk, KeyOrigin::Cache));
         }
         let lock = Lock::acquire(&self.directory.join(format!("keys-{name}.lock")))?;
         match entry.load(circuit) {
             // Somebody else stored it while we waited.
-            Ok(vk) => {
-                drop(lock);
-                let keys: Keys = finish(vk, KeyOrigin::Cache)?;
-                if agreement::holds(&keys.pk, string.params()) {
-                    return Ok(keys);
-                }
-                let reason = "its key is of another circuit".to_owned();
-                return Err(SealedError::Corrupt {
-                    path: entry.path,
-                    reason,
-                }
-                .into());
-            }
+            Ok(pk) => return Ok(keys(pk, KeyOrigin::Cache)),
             Err(SealedError::Missing { .. }) => {}
             Err(SealedError::Corrupt { path, reason }) => {
                 warn!(path = %path.display(), reason, "cached key is corrupt, making it anew");
@@ -170,10 +153,10 @@ impl KeyCache {
         }
         info!(name, k, "generating keys");
         let vk = keygen_vk(string.params(), circuit).map_err(internal)?;
-        entry.store(&lock, &vk)?;
+        let pk = keygen_pk(string.params(), vk, circuit).map_err(internal)?;
         self.prune(name, &entry.path)?;
-        drop(lock);
-        finish(vk, KeyOrigin::Generated)
+        entry.store(&lock, &pk)?;
+        Ok(keys(pk, KeyOrigin::Generated))
     }
 
     /// The file of one circuit under one string.
@@ -185,7 +168,7 @@ impl KeyCache {
         self.directory.join(format!("keys-{name}-{short}.qrt"))
     }
 
-    /// Removes the oldest files of a name beyond the limit; `newest` stays in any case.
+    /// Removes the oldest files of a name, so that the limit still holds with the `newest` one.
     fn prune(&self, name: &str, newest: &Path) -> Result<(), SealedError> {
         let unavailable = || SealedError::unavailable(&self.directory, "list");
         let mut files = Vec::new();
@@ -217,31 +200,29 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Content of the file: digest of the circuit, of the string, halo2's compressed verifying key.
-    fn store(&self, lock: &Lock, vk: &VerifyingKey<G1Affine>) -> Result<(), SealedError> {
-        let mut payload = Vec::new();
-        payload.extend_from_slice(&self.circuit_digest);
-        payload.extend_from_slice(&self.string.digest());
-        payload.extend_from_slice(&vk.to_bytes(SerdeFormat::Processed));
-        assert!(
-            payload.len() <= PAYLOAD_BYTES_MAX,
-            "no circuit has that many columns"
-        );
-        sealed::store(lock, &self.path, Content::VerifyingKey, &payload)
+    /// Content of the file: digest of the circuit, of the string, halo2's raw proving key.
+    fn store(&self, lock: &Lock, pk: &ProvingKey<G1Affine>) -> Result<(), SealedError> {
+        let mut payload = self.digests();
+        pk.write(&mut payload, SerdeFormat::RawBytesUnchecked)
+            .expect("writing to memory does not fail");
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            let bytes = payload.len();
+            warn!(path = %self.path.display(), bytes, "the key is too long to be cached");
+            return Ok(());
+        }
+        sealed::store(lock, &self.path, Content::ProvingKey, &payload)
     }
 
-    fn load<C: Circuit<Fr>>(&self, circuit: &C) -> Result<VerifyingKey<G1Affine>, SealedError> {
-        let payload = sealed::load(&self.path, Content::VerifyingKey, PAYLOAD_BYTES_MAX)?;
+    fn load<C: Circuit<Fr>>(&self, circuit: &C) -> Result<ProvingKey<G1Affine>, SealedError> {
+        let payload = sealed::load(&self.path, Content::ProvingKey, PAYLOAD_BYTES_MAX)?;
         let corrupt = |reason: &str| SealedError::Corrupt {
             path: self.path.clone(),
             reason: reason.to_owned(),
         };
-        let mut expected = self.circuit_digest.to_vec();
-        expected.extend_from_slice(&self.string.digest());
         let (digests, mut key) = payload
             .split_at_checked(DIGESTS_BYTES)
             .ok_or_else(|| corrupt("it is too short"))?;
-        if digests != expected {
+        if digests != self.digests() {
             return Err(corrupt("it belongs to another circuit or string"));
         }
         // halo2 builds a domain from the k it reads, and panics for a large one: look first
@@ -249,13 +230,20 @@ impl Entry<'_> {
         if key.get(1..5) != Some(&self.string.k().to_le_bytes()[..]) {
             return Err(corrupt("its key has another k"));
         }
-        let vk = VerifyingKey::read::<_, C>(&mut key, SerdeFormat::Processed, circuit.params())
+        let format = SerdeFormat::RawBytesUnchecked;
+        let pk = ProvingKey::read::<_, C>(&mut key, format, circuit.params())
             .map_err(|error| corrupt(&format!("its key does not decode: {error}")))?;
-        if key.is_empty() {
-            Ok(vk)
-        } else {
-            Err(corrupt("bytes follow its key"))
+        if !key.is_empty() {
+            return Err(corrupt("bytes follow its key"));
         }
+        if !agreement::holds(&pk, self.string.params()) {
+            return Err(corrupt("its commitments are not those of its columns"));
+        }
+        Ok(pk)
+    }
+
+    fn digests(&self) -> Vec<u8> {
+        [self.circuit_digest, self.string.digest()].concat()
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! halo2 reports nothing, but two things can be observed from outside: when the circuit's
 //! `synthesize` returns, and each commitment and evaluation that enters the transcript. Both happen
-//! in a fixed order, so the phase is exact and the percentage is the share of time that the phases
-//! before it took in measured runs (wide circuit, k = 16); inside a phase it does not move.
+//! in a fixed order, so the phase is exact. The percentage is the share of time that the phases
+//! before it took in a measured run (`prover/BENCHMARKS.md`; a twentieth is kept for the witness,
+//! which took nothing there); inside a phase it does not move.
 
 /// What the prover is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,9 +29,9 @@ impl Phase {
         match self {
             Self::Witness => 0,
             Self::Commit => 5,
-            Self::Arguments => 30,
+            Self::Arguments => 35,
             Self::Quotient => 40,
-            Self::Opening => 85,
+            Self::Opening => 95,
             Self::Verifying => 99,
         }
     }

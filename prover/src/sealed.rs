@@ -37,15 +37,15 @@ const HASH_BYTES: usize = 32;
 pub enum Content {
     /// Points of a reference string.
     ReferenceString,
-    /// A verifying key, see `keys`.
-    VerifyingKey,
+    /// A proving key, see `keys`.
+    ProvingKey,
 }
 
 impl Content {
     fn tag(self) -> [u8; 4] {
         match self {
             Self::ReferenceString => *b"SRS1",
-            Self::VerifyingKey => *b"VKEY",
+            Self::ProvingKey => *b"PKEY",
         }
     }
 }
@@ -285,9 +285,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("deep").join("file.qrt");
         for payload in [&b""[..], b"payload", &[7; MAX]] {
-            store(&lock(&path), &path, Content::VerifyingKey, payload).expect("store");
+            store(&lock(&path), &path, Content::ProvingKey, payload).expect("store");
             assert_eq!(
-                load(&path, Content::VerifyingKey, MAX).expect("load"),
+                load(&path, Content::ProvingKey, MAX).expect("load"),
                 payload
             );
         }
@@ -346,16 +346,16 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("file.qrt");
         assert!(matches!(
-            load(&path, Content::VerifyingKey, MAX),
+            load(&path, Content::ProvingKey, MAX),
             Err(SealedError::Missing { .. })
         ));
-        store(&lock(&path), &path, Content::VerifyingKey, &[1; 100]).expect("store");
+        store(&lock(&path), &path, Content::ProvingKey, &[1; 100]).expect("store");
         assert!(matches!(
             load(&path, Content::ReferenceString, MAX),
             Err(SealedError::Corrupt { .. })
         ));
         assert!(matches!(
-            load(&path, Content::VerifyingKey, 99),
+            load(&path, Content::ProvingKey, 99),
             Err(SealedError::Corrupt { .. })
         ));
     }

@@ -98,8 +98,8 @@ impl ReferenceString {
         Ok(Self::from_points(k, development::generate(k)))
     }
 
-    /// Imports the first `2^k` powers of a `.ptau` file (all of them without a `k`) after checking
-    /// the whole file.
+    /// Imports the first `2^k` powers of a `.ptau` file (without a `k`: all of them, at most
+    /// `2^`[`K_MAX`]) after checking the whole file.
     ///
     /// With `pinned_sha256`, any other file is refused before its points are looked at. The
     /// conversion to Lagrange form dominates the time; cache the result.
@@ -117,7 +117,7 @@ impl ReferenceString {
         }
         let (mut file, sha256) = open_pinned(path, pinned_sha256)?;
         let checked = ptau::read(&mut file, path, k, rng)?;
-        let k = k.unwrap_or(checked.power);
+        let k = checked.k;
         let g_lagrange = lagrange_form(&checked.g, k);
         let defect = |defect| SrsError::InvalidFile {
             path: path.to_path_buf(),

@@ -579,9 +579,13 @@ fn halo2_file_with_wrong_relations_is_refused() {
         bent(4 + 64 * 8 + 128, &s_g2),
         FileDefect::NotPowers { list: "g" }
     );
+    let huge = import_raw(&[0xff; 4 + 64 * 8 + 256], RawFormat::Uncompressed);
     assert!(matches!(
-        import_raw(&[0xff; 4 + 64 * 8 + 256], RawFormat::Uncompressed),
-        Err(SrsError::InvalidSize { .. })
+        huge,
+        Err(SrsError::InvalidFile {
+            defect: FileDefect::Rows { k: u32::MAX },
+            ..
+        })
     ));
 }
 

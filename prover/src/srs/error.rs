@@ -147,6 +147,12 @@ pub enum FileDefect {
         /// As declared.
         ceremony_power: u32,
     },
+    /// More rows than this project supports, or none.
+    #[error("it declares 2^{k} rows; 2^1 to 2^22 are supported")]
+    Rows {
+        /// As declared.
+        k: u32,
+    },
     /// Not the file that was pinned.
     #[error("its SHA-256 is {found}, pinned is {expected}")]
     Hash {

@@ -35,6 +35,7 @@ use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use halo2curves::group::prime::PrimeCurveAffine;
 use rand::{CryptoRng, RngCore};
 
+use super::K_MAX;
 use super::contributions;
 use super::error::{FileDefect, SrsError};
 use super::point::{G2_BYTES, Point, decode, decode_all};
@@ -67,13 +68,15 @@ pub(super) struct Checked {
     pub(super) g: Vec<G1Affine>,
     /// `[s]_2`.
     pub(super) s_g2: G2Affine,
-    /// log2 of the number of powers in G2.
+    /// log2 of their number.
+    pub(super) k: u32,
+    /// log2 of the number of powers in G2 that the file has.
     pub(super) power: u32,
     /// How many contributions the file records.
     pub(super) contribution_count: u32,
 }
 
-/// Checks a whole file and returns its first `2^k` powers (`2^power` without a `k`).
+/// Checks a whole file and returns its first `2^k` powers (as many as it has without a `k`).
 pub(super) fn read(
     file: &mut File,
     path: &Path,
@@ -90,7 +93,7 @@ pub(super) fn read(
         }));
     }
     check_lengths(&sections, power).map_err(|defect| reader.invalid(defect))?;
-    let k = k.unwrap_or(power);
+    let k = k.unwrap_or(power.min(K_MAX));
     if k > power {
         return Err(SrsError::InvalidTooShort {
             k,
@@ -149,6 +152,7 @@ pub(super) fn read(
     Ok(Checked {
         g,
         s_g2,
+        k,
         power,
         contribution_count,
     })

@@ -74,11 +74,7 @@ pub(super) fn read(
     file.read_exact(&mut k_bytes).map_err(unavailable("read"))?;
     let k = u32::from_le_bytes(k_bytes);
     if !(K_MIN..=K_MAX).contains(&k) {
-        return Err(SrsError::InvalidSize {
-            k,
-            min: K_MIN,
-            max: K_MAX,
-        });
+        return Err(invalid(FileDefect::Rows { k }));
     }
     let (g1_bytes, g2_bytes) = format.point_bytes();
     let list_bytes = g1_bytes << k;
