@@ -12,6 +12,8 @@ mod consensus;
 mod events;
 mod executor;
 mod failpoint;
+#[cfg(test)]
+mod fixture;
 mod mempool;
 mod node;
 mod proving;

@@ -239,6 +239,17 @@ impl Store {
         batch.delete_cf(self.column(column), key);
     }
 
+    /// Moves everything from the log into tables.
+    #[cfg(test)]
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        for column in Column::ALL {
+            self.db
+                .flush_cf(self.column(column))
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
     /// Writes all of a batch or nothing.
     pub(crate) fn write(
         &self,

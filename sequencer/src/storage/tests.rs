@@ -1,1 +1,179 @@
-//! Tests.
+//! Reopening, and refusing to.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use protocol::{account::L1Address, number::Height};
+
+use super::{StorageError, check_database};
+use crate::{
+    JobsConfig, MempoolConfig,
+    fixture::{Rig, genesis, sign, transfer},
+};
+
+/// A database with blocks, pending operations and tables on disk; closed.
+fn grown() -> Arc<tempfile::TempDir> {
+    let mut rig = Rig::new(MempoolConfig::default());
+    for round in 0..6 {
+        for from in 1..4 {
+            rig.send_one(sign(transfer(from, 0, round, 1, 0))).unwrap();
+        }
+        rig.block();
+        if round == 3 {
+            rig.shared().store.flush().unwrap();
+        }
+    }
+    rig.send_one(sign(transfer(1, 2, 6, 1, 0))).unwrap();
+    rig.dir
+}
+
+fn reopen(dir: &Arc<tempfile::TempDir>) -> Result<Rig, StorageError> {
+    Rig::open(
+        Arc::clone(dir),
+        MempoolConfig::default(),
+        JobsConfig::default(),
+    )
+}
+
+fn copy(dir: &Path) -> Arc<tempfile::TempDir> {
+    let target = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(target.path().join("db")).unwrap();
+    for file in files(dir) {
+        let name = file.file_name().unwrap();
+        std::fs::copy(&file, target.path().join("db").join(name)).unwrap();
+    }
+    Arc::new(target)
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(dir.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn answers(rig: &Rig) -> (u128, u128, Height, usize) {
+    let height = rig.shared().chain.view().tip.height;
+    (
+        rig.balance(0),
+        rig.balance(1),
+        height,
+        rig.shared().pool().len(),
+    )
+}
+
+#[test]
+fn a_reopened_database_answers_as_before_without_rehashing() {
+    let dir = grown();
+    let rig = reopen(&dir).unwrap();
+    assert_eq!(answers(&rig), (1_000_018, 999_994, Height(6), 1));
+    let state = &rig.shared().chain.state().state;
+    let fresh = protocol::state::State::new(state.leaves().to_vec());
+    assert_eq!(state.root(), fresh.root());
+    assert_eq!(state.tree().levels(), fresh.tree().levels());
+}
+
+#[test]
+fn the_state_before_any_unsealed_block_can_be_restored() {
+    let rig = reopen(&grown()).unwrap();
+    let store = &rig.shared().store;
+    for height in 1..=6 {
+        let state = rig.shared().chain.state().state.clone();
+        let before = store.state_before(state, Height(height)).unwrap();
+        let block = store.block(Height(height)).unwrap().unwrap();
+        assert_eq!(
+            before.root(),
+            block.block.core.state_root_before,
+            "height {height}"
+        );
+    }
+}
+
+#[test]
+fn another_genesis_and_a_second_process_are_refused() {
+    let dir = grown();
+    let path = dir.path().join("db");
+    let mut other = genesis();
+    other.rollup = L1Address([1; 20]);
+    let error = check_database(&path, &other).unwrap_err();
+    assert!(
+        matches!(error, StorageError::OtherGenesis { .. }),
+        "{error}"
+    );
+    let _rig = reopen(&dir).unwrap();
+    let error = check_database(&path, &genesis()).unwrap_err();
+    assert!(matches!(error, StorageError::InUse { .. }), "{error}");
+}
+
+#[test]
+fn check_reads_everything_and_names_a_missing_database() {
+    let dir = grown();
+    let checked = check_database(&dir.path().join("db"), &genesis()).unwrap();
+    assert_eq!((checked.height, checked.leaf_count), (6, 5));
+    assert!(checked.entries > 30);
+    let nowhere = dir.path().join("nowhere");
+    assert!(check_database(&nowhere, &genesis()).is_err());
+    assert!(!nowhere.exists(), "looking must not make a database");
+}
+
+#[test]
+fn a_missing_file_is_named_and_refused() {
+    let dir = grown();
+    let mut refused = 0;
+    for file in files(dir.path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let matters = ["CURRENT", "MANIFEST"]
+            .iter()
+            .any(|part| name.starts_with(part))
+            || name.ends_with(".sst")
+            || name.ends_with(".log");
+        if !matters {
+            continue;
+        }
+        let damaged = copy(dir.path());
+        std::fs::remove_file(damaged.path().join("db").join(&name)).unwrap();
+        match reopen(&damaged) {
+            Err(StorageError::Corrupt { .. }) => refused += 1,
+            Err(other) => panic!("{name}: {other}"),
+            Ok(_) => panic!("{name} is missing and nobody noticed"),
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
+
+#[test]
+fn a_flipped_byte_is_refused_or_changes_no_answer() {
+    let dir = grown();
+    let expected = answers(&reopen(&copy(dir.path())).unwrap());
+    let (mut refused, mut unchanged) = (0, 0);
+    for file in files(dir.path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.ends_with(".sst") && !name.ends_with(".log") {
+            continue;
+        }
+        let length = std::fs::metadata(&file).unwrap().len();
+        for place in [length / 7, length / 3, length / 2] {
+            if length == 0 {
+                continue;
+            }
+            let damaged = copy(dir.path());
+            let path = damaged.path().join("db").join(&name);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[usize::try_from(place).unwrap()] ^= 0x40;
+            std::fs::write(&path, bytes).unwrap();
+            match reopen(&damaged) {
+                Err(StorageError::Corrupt { .. }) => refused += 1,
+                Err(other) => panic!("{name}: {other}"),
+                Ok(rig) => {
+                    assert_eq!(answers(&rig), expected, "{name} at {place}");
+                    unchanged += 1;
+                }
+            }
+        }
+    }
+    assert!(refused >= 30, "{refused} refused, {unchanged} unchanged");
+}

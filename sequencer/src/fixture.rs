@@ -1,0 +1,238 @@
+//! A small chain for the tests of this crate: five leaves, no network, blocks on demand.
+
+use std::sync::{Arc, Mutex};
+
+use api::{ApiError, jobs::JobKind};
+use protocol::{
+    account::{L1Address, Leaf},
+    genesis::Genesis,
+    hash::keccak256,
+    number::{Amount, Height, LeafIndex, Nonce, TokenId},
+    signature::SecretKey,
+    threaded::FeeLeaves,
+    transaction::{
+        Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
+    },
+    validator::ValidatorKey,
+};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    chain::{Chain, ChainConstants},
+    config::{JobsConfig, MempoolConfig},
+    consensus::Consensus,
+    events::Events,
+    executor::Executor,
+    mempool::{Admission, AdmissionRequest, Entry, Mempool},
+    proving::{ProofVerifier, RocksQueue},
+    storage::{StorageError, Store},
+};
+
+/// Stands where the circuits' verifier stands: the one valid proof is the hash of the public inputs.
+pub(crate) struct HashVerifier;
+
+/// The proof that [`HashVerifier`] accepts.
+pub(crate) fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
+    keccak256(&instances.concat()).to_vec()
+}
+
+impl ProofVerifier for HashVerifier {
+    fn verify(&self, _: JobKind, instances: &[[u8; 32]], proof: &[u8]) -> Result<(), String> {
+        if proof == hash_proof(instances) {
+            Ok(())
+        } else {
+            Err("another hash".into())
+        }
+    }
+}
+
+pub(crate) fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[number; 32])
+}
+
+pub(crate) fn validator() -> ValidatorKey {
+    ValidatorKey::from_bytes(&[7; 32]).unwrap()
+}
+
+/// Leaf 0 collects fees in token 0; leaves 1 to 3 hold a million of it; leaf 4 holds token 9, which nobody collects.
+pub(crate) fn genesis() -> Genesis {
+    let leaf = |number: u8, token| {
+        let balance = Amount::new(1_000_000).unwrap();
+        Leaf::new(
+            key(number).public().into(),
+            L1Address([number + 1; 20]),
+            TokenId(token),
+            balance,
+        )
+    };
+    Genesis {
+        chain_id: 31_337,
+        rollup: L1Address([0xee; 20]),
+        reference_string: "test".into(),
+        validator: validator().address(),
+        fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).unwrap(),
+        timestamp_ms: 1_000,
+        leaves: vec![leaf(0, 0), leaf(1, 0), leaf(2, 0), leaf(3, 0), leaf(4, 9)],
+    }
+}
+
+pub(crate) fn domain() -> Domain {
+    genesis().domain()
+}
+
+/// A transfer by the key of leaf `from`, valid for ever.
+pub(crate) fn transfer(from: u8, to: u32, nonce: u64, amount: u128, fee: u128) -> Transaction {
+    Transaction {
+        from: LeafIndex(from.into()),
+        nonce: Nonce(nonce),
+        valid_until: Height(u64::MAX),
+        fee: Amount::new(fee).unwrap(),
+        action: Action::Transfer {
+            to: LeafIndex(to),
+            amount: Amount::new(amount).unwrap(),
+        },
+    }
+}
+
+/// Signed by the key of its leaf.
+pub(crate) fn sign(transaction: Transaction) -> Submission {
+    let key = key(u8::try_from(transaction.from.0).unwrap());
+    let signature = key.sign(&transaction.message(&domain(), false));
+    Submission::Single(SignedTransaction {
+        transaction,
+        key: key.public(),
+        signature,
+    })
+}
+
+pub(crate) fn sign_group(transactions: &[Transaction]) -> Submission {
+    let messages: Vec<_> = transactions
+        .iter()
+        .map(|transaction| transaction.message(&domain(), true))
+        .collect();
+    let hash = group_hash(&messages);
+    let sign = |transaction: &Transaction| {
+        let key = key(u8::try_from(transaction.from.0).unwrap());
+        SignedTransaction {
+            transaction: *transaction,
+            key: key.public(),
+            signature: key.sign(&hash),
+        }
+    };
+    Submission::Group(transactions.iter().map(sign).collect())
+}
+
+/// A node without network or threads.
+pub(crate) struct Rig {
+    pub(crate) executor: Executor,
+    pub(crate) consensus: Consensus,
+    pub(crate) queue: Arc<RocksQueue>,
+    pub(crate) tip: watch::Receiver<Height>,
+    pub(crate) dir: Arc<TempDir>,
+    pub(crate) now_ms: u64,
+}
+
+impl Rig {
+    pub(crate) fn new(mempool: MempoolConfig) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        Self::open(dir, mempool, JobsConfig::default()).unwrap()
+    }
+
+    pub(crate) fn open(
+        dir: Arc<TempDir>,
+        mempool: MempoolConfig,
+        jobs: JobsConfig,
+    ) -> Result<Self, StorageError> {
+        let genesis = genesis();
+        let store = Arc::new(Store::open(&dir.path().join("db"), &genesis)?);
+        store.read_everything()?;
+        let (state, tip) = store.load_state(&genesis)?;
+        let constants = ChainConstants::new(&genesis);
+        let events = Events::new();
+        let queue = Arc::new(RocksQueue::load(
+            Arc::clone(&store),
+            jobs,
+            (vec![1], vec![2]),
+            constants.clone(),
+            Arc::new(HashVerifier),
+            events.clone(),
+        )?);
+        let mut pool = Mempool::new(mempool);
+        for (sequence, pending) in store.pending()? {
+            let ids = pending.submission.ids(&constants.domain);
+            pool.restore(Entry::new(
+                sequence,
+                pending.submission,
+                ids,
+                pending.received_ms,
+            ));
+        }
+        let (tip_height, receiver) = watch::channel(tip.height);
+        let chain = Arc::new(Chain::new(constants, state, tip));
+        let shared = Admission {
+            chain,
+            pool: Arc::new(Mutex::new(pool)),
+            store,
+            events,
+        };
+        let interval = std::time::Duration::from_millis(200);
+        Ok(Self {
+            executor: Executor { shared, tip_height },
+            consensus: Consensus::new(validator(), genesis.domain(), interval),
+            queue,
+            tip: receiver,
+            dir,
+            now_ms: tip.timestamp_ms,
+        })
+    }
+
+    pub(crate) fn shared(&self) -> &Admission {
+        &self.executor.shared
+    }
+
+    /// Admits submissions in one round; the verdicts in order.
+    pub(crate) fn send(
+        &self,
+        submissions: Vec<Submission>,
+    ) -> Vec<Result<Vec<TransactionId>, ApiError>> {
+        let (mut requests, mut answers) = (Vec::new(), Vec::new());
+        for submission in submissions {
+            let (reply, answer) = oneshot::channel();
+            requests.push(AdmissionRequest { submission, reply });
+            answers.push(answer);
+        }
+        self.shared().round(requests).unwrap();
+        answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().unwrap())
+            .collect()
+    }
+
+    pub(crate) fn send_one(&self, submission: Submission) -> Result<TransactionId, ApiError> {
+        self.send(vec![submission]).remove(0).map(|ids| ids[0])
+    }
+
+    /// Makes the next block, 200 ms later.
+    pub(crate) fn block(&mut self) {
+        self.block_after(200);
+    }
+
+    pub(crate) fn block_after(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.executor
+            .make_block(&self.consensus, self.now_ms)
+            .unwrap();
+    }
+
+    pub(crate) fn balance(&self, index: u32) -> u128 {
+        use protocol::state::LeafView;
+        self.shared()
+            .chain
+            .view()
+            .leaf(LeafIndex(index))
+            .unwrap()
+            .balance
+            .get()
+    }
+}
