@@ -19,7 +19,7 @@ use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 
 pub use cells::Cell;
-pub use slot::{ROWS as SLOT_ROWS, accesses, cell, signature};
+pub use slot::{ROWS as SLOT_ROWS, accesses, cell, range_pattern, signature};
 pub use witness::WitnessError;
 
 use crate::gadgets::range::Pattern;

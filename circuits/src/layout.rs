@@ -3,8 +3,10 @@
 //! Every row is `WIDTH` advice cells wide and belongs to one *kind*, switched on by a fixed column.
 //! The widest kind decides `WIDTH`: one Poseidon permutation of six elements in a single row.
 //!
-//! Deviations: `design/proving.md` speaks of about 42 columns and three rows per permutation; one
-//! row of 108 columns halves the time per transfer (measured, `docs` of this crate's cost file).
+//! Deviations: `design/proving.md` speaks of about 42 columns and three rows per permutation. Every gate
+//! is evaluated on every row of the 8n domain, so the fewest rows win while a chunk is not aggregated:
+//! one row per permutation halves that work (`research/proving.md`: 1,421 against 751 hashes per second
+//! for 84 against 21 columns). Aggregation will pay per column and may split rows again.
 
 use halo2_proofs::circuit::Cell;
 use halo2_proofs::plonk::{

@@ -1,15 +1,25 @@
 //! Gadgets and circuits against their native twins, against tampered witnesses, and as real proofs.
 
+#[path = "circuits/checker.rs"]
+mod checker;
 #[path = "circuits/chunk.rs"]
 mod chunk;
+#[path = "circuits/cost.rs"]
+mod cost;
 #[path = "circuits/data.rs"]
 mod data;
+#[path = "circuits/forger.rs"]
+mod forger;
+#[path = "circuits/forgeries.rs"]
+mod forgeries;
 #[path = "circuits/harness.rs"]
 mod harness;
 #[path = "circuits/ledger.rs"]
 mod ledger;
 #[path = "circuits/merkle.rs"]
 mod merkle;
+#[path = "circuits/mutation.rs"]
+mod mutation;
 #[path = "circuits/poseidon.rs"]
 mod poseidon;
 #[path = "circuits/range.rs"]

@@ -124,6 +124,13 @@ pub(super) fn ranges() -> Vec<(Pattern, Vec<At>)> {
     ]
 }
 
+/// Pattern of a range row, from the slot's first row.
+#[must_use]
+pub fn range_pattern(row: usize) -> Option<Pattern> {
+    let index = row.checked_sub(RANGES)?;
+    ranges().get(index).map(|(pattern, _)| *pattern)
+}
+
 /// Hash rows: selector, inputs, output.
 pub(super) fn hashes() -> Vec<(Fixed, Vec<Cell>, Cell)> {
     use Cell::{After0, After1, Domain, H, Hash0, Hash1, Hash2, Message};

@@ -191,7 +191,7 @@ fn inbox_noops() -> Vec<ChunkWitness> {
         .collect()
 }
 
-fn every_witness() -> Vec<(&'static str, ChunkWitness)> {
+pub(crate) fn every_witness() -> Vec<(&'static str, ChunkWitness)> {
     let mut all = vec![
         ("transfers", transfers()),
         ("signed", signed_operations()),
