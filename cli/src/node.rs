@@ -108,7 +108,9 @@ impl Node {
             ));
         }
         match genesis {
-            Some(genesis) if genesis.domain() != computed => {
+            Some(genesis)
+                if genesis.domain() != computed || info.genesis_hash != genesis.hash().into() =>
+            {
                 let why = format!(
                     "it serves chain {} with the contract {}",
                     info.chain_id, info.rollup

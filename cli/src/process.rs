@@ -38,16 +38,23 @@ fn resident_mb(pid: u32) -> Option<u64> {
     field_mb(Path::new(&format!("/proc/{pid}/status")), "VmRSS")
 }
 
-/// Processes of this process's tree that are children of it.
-fn children_of(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|number| number.parse().ok())
+/// Children of this process, whichever of its threads started them.
+fn children() -> Vec<u32> {
+    let threads = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .filter_map(|number| number.parse().ok())
+                .collect::<Vec<u32>>()
+        })
         .collect()
 }
 
-/// The largest sum of resident memory of this process and `pids`, sampled four times a second.
+/// The largest sum of resident memory of this process and its children, sampled four times a second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeakMemory(Arc<AtomicU64>);
 
@@ -57,7 +64,7 @@ impl PeakMemory {
         loop {
             let own = std::process::id();
             let sum = std::iter::once(own)
-                .chain(children_of(own))
+                .chain(children())
                 .filter_map(resident_mb)
                 .sum();
             self.0.fetch_max(sum, Ordering::Relaxed);

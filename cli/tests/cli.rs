@@ -72,10 +72,10 @@ fn subcommands(help: &str) -> BTreeSet<String> {
         .skip(1)
         .take_while(|line| !line.is_empty())
         .filter_map(|line| {
-            line.strip_prefix("  ")?
-                .split_whitespace()
-                .next()
-                .map(str::to_owned)
+            let rest = line
+                .strip_prefix("  ")
+                .filter(|rest| !rest.starts_with(' '))?;
+            rest.split_whitespace().next().map(str::to_owned)
         })
         .filter(|name| name != "help")
         .collect()

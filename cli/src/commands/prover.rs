@@ -1,6 +1,6 @@
 //! `quorate prover`: a worker that leases jobs of a node, proves them, checks its own proofs and hands them in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::jobs::{JobKind, RemoteQueue, WorkerInfo};
@@ -80,7 +80,9 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
             flag("prover.cache", args.cache),
         ])?
         .prover;
-    let info = worker_info(&settings, process::available_memory_mb())?;
+    // Before minutes of work: a worker that fits no job says so at once.
+    let info = worker_info(&settings, process::available_memory_mb());
+    let info = if args.keys_only { None } else { Some(info?) };
     let stop = CancellationToken::new();
     if args.stop_with_parent {
         process::stop_with_parent(&stop);
@@ -101,25 +103,14 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     }
     let cache = settings.cache.unwrap_or_else(files::cache);
     let prover = load(&cache, args.dev)?;
-    if args.keys_only {
-        let digest = |kind| format!("0x{}", hex::encode(prover.description(kind).digest()));
-        let ready = KeysReady {
-            cache,
-            reference_string: keys::string_kind(args.dev).to_string(),
-            from_cache: prover.is_from_cache(),
-            chunk_key: digest(JobKind::Chunk),
-            data_key: digest(JobKind::Data),
-        };
-        output.data(&ready, |ready| {
-            pairs(&[
-                ("cache", ready.cache.display().to_string()),
-                ("reference string", ready.reference_string.clone()),
-                ("chunk key", ready.chunk_key.clone()),
-                ("data key", ready.data_key.clone()),
-            ])
-        });
+    let reference_string = keys::string_kind(args.dev).to_string();
+    let Some(info) = info else {
+        // Printed before they are judged: a changed circuit's new digests are what its author wants to see.
+        show_keys(&cache, &reference_string, &prover, output);
+        keys::store(&cache, &prover, &reference_string)?;
         return Ok(Exit::Success);
-    }
+    };
+    keys::store(&cache, &prover, &reference_string)?;
     let name = info.name.clone();
     let report = work(&settings.jobs, prover, &WorkerConfig::new(info), &stop)?;
     let WorkerReport {
@@ -178,8 +169,8 @@ fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<Work
     })
 }
 
-/// Loads keys and leaves their descriptions in the cache for the node.
-fn load(cache: &std::path::Path, dev: bool) -> Result<Prover, CliError> {
+/// Loads keys, or makes them.
+fn load(cache: &Path, dev: bool) -> Result<Prover, CliError> {
     let kind = keys::string_kind(dev);
     if dev {
         tracing::warn!(
@@ -194,8 +185,26 @@ fn load(cache: &std::path::Path, dev: bool) -> Result<Prover, CliError> {
         };
         CliError::new(Exit::Unavailable, "the prover cannot load its keys", error, todo)
     })?;
-    keys::store(cache, &prover, &kind.to_string())?;
     Ok(prover)
+}
+
+fn show_keys(cache: &Path, reference_string: &str, prover: &Prover, output: Output) {
+    let digest = |kind| format!("0x{}", hex::encode(prover.description(kind).digest()));
+    let ready = KeysReady {
+        cache: cache.to_path_buf(),
+        reference_string: reference_string.to_owned(),
+        from_cache: prover.is_from_cache(),
+        chunk_key: digest(JobKind::Chunk),
+        data_key: digest(JobKind::Data),
+    };
+    output.data(&ready, |ready| {
+        pairs(&[
+            ("cache", ready.cache.display().to_string()),
+            ("reference string", ready.reference_string.clone()),
+            ("chunk key", ready.chunk_key.clone()),
+            ("data key", ready.data_key.clone()),
+        ])
+    });
 }
 
 fn work(

@@ -98,6 +98,8 @@ async fn keep(recipe: Recipe, stop: CancellationToken, failed: mpsc::Sender<CliE
         let why = match command.spawn() {
             Err(error) => error.to_string(),
             Ok(mut child) => {
+                // Waiting would close the pipe, and the child would take this process for dead.
+                let _pipe = child.stdin.take();
                 let ended = tokio::select! {
                     () = stop.cancelled() => None,
                     ended = child.wait() => Some(ended),

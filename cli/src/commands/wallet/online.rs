@@ -1,7 +1,9 @@
 //! The half of the wallet that speaks with a node.
 //!
-//! The node is not believed where it could misdirect money: the domain is recomputed, and a leaf that it names as
-//! sender or recipient must carry the key, owner and token that were asked for.
+//! The node is not believed blindly: the domain is recomputed (and compared with `--genesis`), and a leaf that it
+//! names as sender or recipient must carry the key, owner and token that were asked for. What this does not catch: a
+//! node that lies about the index of the recipient's leaf and about what stands there. Who pays through a foreign node
+//! should compare the leaf's path with a root that a bundle proves.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
