@@ -105,17 +105,7 @@ impl Batcher {
     ) -> Result<(), BatcherError> {
         loop {
             let height = *tip.borrow_and_update();
-            while self.next <= height {
-                if cancelled.is_cancelled() {
-                    return Ok(());
-                }
-                let missing = || {
-                    self.store
-                        .corrupt(format!("block {} is missing", self.next))
-                };
-                let stored = self.store.block(self.next)?.ok_or_else(missing)?;
-                self.take(&stored)?;
-            }
+            self.follow(height, &|| cancelled.is_cancelled())?;
             let is_over = runtime.block_on(async {
                 tokio::select! {
                     () = cancelled.cancelled() => true,
@@ -126,6 +116,23 @@ impl Batcher {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes every block up to `height`, unless told to stop.
+    pub(crate) fn follow(
+        &mut self,
+        height: Height,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<(), BatcherError> {
+        while self.next <= height && !is_stopped() {
+            let missing = || {
+                self.store
+                    .corrupt(format!("block {} is missing", self.next))
+            };
+            let stored = self.store.block(self.next)?.ok_or_else(missing)?;
+            self.take(&stored)?;
+        }
+        Ok(())
     }
 
     /// Takes one block.

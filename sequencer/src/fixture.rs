@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    batcher::Batcher,
     chain::{Chain, ChainConstants},
     config::{JobsConfig, MempoolConfig},
     consensus::Consensus,
@@ -128,7 +129,6 @@ pub(crate) struct Rig {
     pub(crate) executor: Executor,
     pub(crate) consensus: Consensus,
     pub(crate) queue: Arc<RocksQueue>,
-    pub(crate) tip: watch::Receiver<Height>,
     pub(crate) dir: Arc<TempDir>,
     pub(crate) now_ms: u64,
 }
@@ -168,7 +168,7 @@ impl Rig {
                 pending.received_ms,
             ));
         }
-        let (tip_height, receiver) = watch::channel(tip.height);
+        let (tip_height, _) = watch::channel(tip.height);
         let chain = Arc::new(Chain::new(constants, state, tip));
         let shared = Admission {
             chain,
@@ -181,7 +181,6 @@ impl Rig {
             executor: Executor { shared, tip_height },
             consensus: Consensus::new(validator(), genesis.domain(), interval),
             queue,
-            tip: receiver,
             dir,
             now_ms: tip.timestamp_ms,
         })
@@ -223,6 +222,23 @@ impl Rig {
         self.executor
             .make_block(&self.consensus, self.now_ms)
             .unwrap();
+    }
+
+    /// A batcher that has followed the chain to its tip.
+    pub(crate) fn batcher(&self) -> Batcher {
+        let shared = self.shared();
+        let state = shared.chain.state().state.clone();
+        let mut batcher = Batcher::new(
+            Arc::clone(&shared.chain),
+            Arc::clone(&shared.store),
+            Arc::clone(&self.queue),
+            shared.events.clone(),
+            state,
+        )
+        .unwrap();
+        let tip = shared.chain.view().tip.height;
+        batcher.follow(tip, &|| false).unwrap();
+        batcher
     }
 
     pub(crate) fn balance(&self, index: u32) -> u128 {

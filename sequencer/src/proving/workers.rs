@@ -68,7 +68,7 @@ impl Workers {
     pub(super) fn strike(&mut self, name: &str, config: &JobsConfig, now: Instant) {
         let worker = self.worker(name);
         worker.strikes += 1;
-        if worker.strikes % config.strikes_max.max(1) == 0 {
+        if worker.strikes.is_multiple_of(config.strikes_max.max(1)) {
             worker.suspended_until = Some(now + config.suspension);
             tracing::warn!(worker = name, strikes = worker.strikes, "worker suspended");
         }

@@ -1,1 +1,44 @@
-//! Tests.
+//! The document and the server name the same methods.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use api::openrpc::{METHODS, document};
+use tokio::sync::mpsc;
+
+use super::{PublicApi, public_module};
+use crate::{
+    MempoolConfig, NodeConfig,
+    fixture::{HashVerifier, Rig, genesis, validator},
+};
+
+fn module() -> jsonrpsee::RpcModule<PublicApi> {
+    let rig = Rig::new(MempoolConfig::default());
+    let dir = rig.dir.path().join("db");
+    let keys = (vec![1], vec![2]);
+    let config = NodeConfig::new(genesis(), dir, validator(), keys, Arc::new(HashVerifier));
+    let (requests, _) = mpsc::channel(1);
+    public_module(PublicApi::new(
+        &config,
+        rig.shared().clone(),
+        Arc::clone(&rig.queue),
+        requests,
+    ))
+}
+
+#[test]
+fn the_openrpc_document_lists_exactly_the_registered_methods() {
+    let module = module();
+    let registered: BTreeSet<&str> = module.method_names().collect();
+    let documented: BTreeSet<&str> = METHODS.iter().map(|method| method.name).collect();
+    assert_eq!(registered, documented);
+}
+
+#[tokio::test]
+async fn discover_returns_the_document() {
+    let module = module();
+    let answer: serde_json::Value = module
+        .call("rpc.discover", jsonrpsee::core::EmptyServerParams::new())
+        .await
+        .unwrap();
+    assert_eq!(answer, document());
+}

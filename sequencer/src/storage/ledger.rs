@@ -15,7 +15,7 @@ pub(crate) enum AdmissionStep {
     /// A new entry under its sequence number.
     Admit {
         sequence: u64,
-        record: PendingRecord,
+        record: Box<PendingRecord>,
         ids: Vec<TransactionId>,
     },
     /// An entry that is gone, and what became of its operations.

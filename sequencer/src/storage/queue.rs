@@ -15,6 +15,9 @@ fn order_key(record: &JobRecord) -> Vec<u8> {
     key
 }
 
+/// A job under its id.
+type IdentifiedJob = ([u8; 32], JobRecord);
+
 impl Store {
     fn put_job(&self, batch: &mut WriteBatch, id: &[u8; 32], record: &JobRecord, witness: &[u8]) {
         self.put(batch, Column::Jobs, id, record);
@@ -84,7 +87,7 @@ impl Store {
     }
 
     /// All jobs without a proof, oldest first; and how many have one.
-    pub(crate) fn unproven_jobs(&self) -> Result<(Vec<([u8; 32], JobRecord)>, u64), StorageError> {
+    pub(crate) fn unproven_jobs(&self) -> Result<(Vec<IdentifiedJob>, u64), StorageError> {
         let (mut open, mut done) = (Vec::new(), 0);
         self.scan(Column::JobOrder, None, false, |_, value| {
             let id: [u8; 32] = self.decode(Column::JobOrder, value)?;

@@ -1,0 +1,10 @@
+//! A whole node over its interfaces: HTTP, WebSocket, job port. Proofs are checked by a stand-in for the circuits'
+//! verifier (the real one is exercised where real proofs are made); everything else is what runs in production.
+
+#[path = "node/setup.rs"]
+mod setup;
+
+#[path = "node/bad_input.rs"]
+mod bad_input;
+#[path = "node/life.rs"]
+mod life;

@@ -1,0 +1,127 @@
+//! A tiny chain and its keys.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use api::{
+    jobs::JobKind,
+    operation::SignedTransactionJson,
+    rpc::QuorateClient,
+    status::{Stage, TransactionStatus},
+    text::HashText,
+};
+use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
+use protocol::{
+    account::{L1Address, Leaf},
+    genesis::Genesis,
+    hash::keccak256,
+    number::{Amount, Height, LeafIndex, Nonce, TokenId},
+    signature::SecretKey,
+    threaded::FeeLeaves,
+    transaction::{Action, SignedTransaction, Transaction},
+    validator::ValidatorKey,
+};
+use sequencer::{Node, NodeConfig, ProofVerifier};
+
+pub(crate) const CHAIN_ID: u64 = 31_337;
+
+/// The one valid proof is the hash of the public inputs.
+struct HashVerifier;
+
+pub(crate) fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
+    keccak256(&instances.concat()).to_vec()
+}
+
+impl ProofVerifier for HashVerifier {
+    fn verify(&self, _: JobKind, instances: &[[u8; 32]], proof: &[u8]) -> Result<(), String> {
+        if proof == hash_proof(instances) {
+            Ok(())
+        } else {
+            Err("another hash".into())
+        }
+    }
+}
+
+pub(crate) fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[number; 32])
+}
+
+pub(crate) fn owner(number: u8) -> L1Address {
+    L1Address([number + 1; 20])
+}
+
+fn validator() -> ValidatorKey {
+    ValidatorKey::from_bytes(&[7; 32]).unwrap()
+}
+
+pub(crate) fn genesis() -> Genesis {
+    let leaf = |number: u8, token| {
+        let balance = Amount::new(1_000_000).unwrap();
+        Leaf::new(
+            key(number).public().into(),
+            owner(number),
+            TokenId(token),
+            balance,
+        )
+    };
+    Genesis {
+        chain_id: CHAIN_ID,
+        rollup: L1Address([0xee; 20]),
+        reference_string: "test".into(),
+        validator: validator().address(),
+        fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).unwrap(),
+        timestamp_ms: 1_000,
+        leaves: vec![leaf(0, 0), leaf(1, 0), leaf(2, 0), leaf(3, 9)],
+    }
+}
+
+pub(crate) fn config(dir: &Path, block_interval: Duration) -> NodeConfig {
+    let keys = (vec![1], vec![2]);
+    let dir = dir.join("db");
+    let mut config = NodeConfig::new(genesis(), dir, validator(), keys, Arc::new(HashVerifier));
+    config.block_interval = block_interval;
+    config.rpc.listen.set_port(0);
+    config.jobs.listen.set_port(0);
+    config
+}
+
+pub(crate) async fn start(dir: &Path, block_interval: Duration) -> (Node, HttpClient) {
+    let node = Node::start(config(dir, block_interval)).await.unwrap();
+    let url = format!("http://{}", node.rpc_address());
+    (node, HttpClientBuilder::default().build(url).unwrap())
+}
+
+pub(crate) fn transfer(from: u8, to: u32, nonce: u64, amount: u128) -> Transaction {
+    Transaction {
+        from: LeafIndex(from.into()),
+        nonce: Nonce(nonce),
+        valid_until: Height(1 << 40),
+        fee: Amount::ZERO,
+        action: Action::Transfer {
+            to: LeafIndex(to),
+            amount: Amount::new(amount).unwrap(),
+        },
+    }
+}
+
+pub(crate) fn sign(transaction: Transaction) -> SignedTransactionJson {
+    let key = key(u8::try_from(transaction.from.0).unwrap());
+    let signature = key.sign(&transaction.message(&genesis().domain(), false));
+    let signed = SignedTransaction {
+        transaction,
+        key: key.public(),
+        signature,
+    };
+    SignedTransactionJson::new(CHAIN_ID, &signed)
+}
+
+/// Waits until the operation reaches a stage.
+pub(crate) async fn wait_for(client: &HttpClient, id: &HashText, stage: Stage) -> TransactionStatus {
+    for _ in 0..600 {
+        let status = client.transaction_status(id.clone()).await.unwrap();
+        if status.stage == stage {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{id} never became {stage:?}");
+}
