@@ -178,7 +178,7 @@ fn access_copies() -> Vec<(At, At)> {
         }
     };
     link(&[Cell::X1, Cell::Y1, Cell::Meta1, Cell::Holdings1], &|i| {
-        sender.old(i)
+        sender.before(i)
     });
     link(
         &[
@@ -187,10 +187,10 @@ fn access_copies() -> Vec<(At, At)> {
             Cell::Meta1After,
             Cell::Holdings1After,
         ],
-        &|i| sender.new(i),
+        &|i| sender.after(i),
     );
     link(&[Cell::X2, Cell::Y2, Cell::Meta2, Cell::Holdings2], &|i| {
-        recipient.old(i)
+        recipient.before(i)
     });
     link(
         &[
@@ -199,11 +199,11 @@ fn access_copies() -> Vec<(At, At)> {
             Cell::Meta2After,
             Cell::Holdings2After,
         ],
-        &|i| recipient.new(i),
+        &|i| recipient.after(i),
     );
     // The fee leaf keeps its key and meta.
-    link(&[Cell::Meta3, Cell::Holdings3], &|i| fee.old(2 + i));
-    link(&[Cell::Meta3, Cell::Holdings3After], &|i| fee.new(2 + i));
+    link(&[Cell::Meta3, Cell::Holdings3], &|i| fee.before(2 + i));
+    link(&[Cell::Meta3, Cell::Holdings3After], &|i| fee.after(2 + i));
     link(&[Cell::Live1, Cell::Live1], &|i| sender.live()[i]);
     link(&[Cell::Live2, Cell::Live2After], &|i| recipient.live()[i]);
     link(&[Cell::Live3, Cell::Live3], &|i| fee.live()[i]);
@@ -212,8 +212,8 @@ fn access_copies() -> Vec<(At, At)> {
     link(&[Cell::Index3], &|_| fee.index());
     link(&[Cell::Root], &|_| sender.roots()[0]);
     link(&[Cell::RootAfter], &|_| fee.roots()[1]);
-    copies.push((fee.old(0), fee.new(0)));
-    copies.push((fee.old(1), fee.new(1)));
+    copies.push((fee.before(0), fee.after(0)));
+    copies.push((fee.before(1), fee.after(1)));
     copies.push((sender.roots()[1], recipient.roots()[0]));
     copies.push((recipient.roots()[1], fee.roots()[0]));
     copies

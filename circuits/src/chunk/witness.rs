@@ -180,7 +180,7 @@ impl ChunkShape {
             });
         }
         while sources.len() < 2 * self.pairs {
-            let partner = (sources.len() % 2 == 0).then_some(&idle.operation);
+            let partner = sources.len().is_multiple_of(2).then_some(&idle.operation);
             sources.push(Source {
                 header: None,
                 slot: idle,

@@ -48,13 +48,13 @@ pub struct Access {
 impl Access {
     /// Input `i` (x, y, meta, holdings) of the old leaf.
     #[must_use]
-    pub fn old(&self, i: usize) -> At {
+    pub fn before(&self, i: usize) -> At {
         at(i, self.row)
     }
 
     /// Input `i` (x, y, meta, holdings) of the new leaf.
     #[must_use]
-    pub fn new(&self, i: usize) -> At {
+    pub fn after(&self, i: usize) -> At {
         at(i, self.row + 1)
     }
 

@@ -15,11 +15,14 @@ use protocol::words::absorb;
 
 use crate::ledger::{START_HEIGHT, amount, owner, secret};
 
+/// A change of an operation's effects.
+type Tweak = Box<dyn Fn(&mut Executed, &mut Threaded)>;
+
 /// What is claimed, what is executed, and how the effects are changed.
 pub(crate) struct Forgery {
     pub(crate) claimed: Operation,
     pub(crate) executed: Operation,
-    pub(crate) tweak: Box<dyn Fn(&mut Executed, &mut Threaded)>,
+    pub(crate) tweak: Tweak,
 }
 
 impl Forgery {
@@ -84,7 +87,7 @@ impl Forger {
     }
 
     /// The state as if it had been threaded so from the start of the chunk.
-    pub(crate) fn from_threaded(mut self, change: impl Fn(&mut Threaded)) -> Self {
+    pub(crate) fn starting_with(mut self, change: impl Fn(&mut Threaded)) -> Self {
         change(&mut self.start);
         self.threaded = self.start;
         self

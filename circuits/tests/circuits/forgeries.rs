@@ -259,7 +259,7 @@ fn signed_operations_that_break_a_rule_are_refused() {
                 .swapped(new(L1Address::ZERO, 0)),
         ),
         ("leaf out of order", "a new leaf takes the next place", {
-            let forger = Forger::new(false).from_threaded(|threaded| threaded.leaf_count = 5);
+            let forger = Forger::new(false).starting_with(|threaded| threaded.leaf_count = 5);
             let mut forger = forger;
             forger.threaded.leaf_count = 6;
             let slot = Forgery::tweak(new(owner(9), 0), |_, threaded| threaded.leaf_count = 6);
@@ -464,7 +464,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
     let bid_header = Ledger::header(&[3], 1, true);
     refused(vec![
         ("no block is open", "signed operations in an open block", {
-            let mut forger = Forger::new(false).from_threaded(with_fee_leaf);
+            let mut forger = Forger::new(false).starting_with(with_fee_leaf);
             forger.threaded.phase = Phase::Signed;
             forger.pair(None, None, honest());
             forger.finish()
@@ -483,7 +483,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
             "a block inside a group",
             "no group is open when a block opens",
             {
-                let forger = Forger::new(false).from_threaded(|threaded| {
+                let forger = Forger::new(false).starting_with(|threaded| {
                     threaded.group = OpenGroup {
                         members: 1,
                         ..OpenGroup::NONE
@@ -500,7 +500,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
             "a promised bid comes before the next block",
             {
                 let mut forger =
-                    Forger::new(false).from_threaded(|threaded| threaded.phase = Phase::BidPending);
+                    Forger::new(false).starting_with(|threaded| threaded.phase = Phase::BidPending);
                 forger.threaded.phase = Phase::Signed;
                 forger.pair(header(), header(), honest());
                 forger.finish()
@@ -510,7 +510,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
             "an item after a signed operation",
             "inbox items before signed operations",
             {
-                let mut forger = Forger::new(false).from_threaded(|threaded| {
+                let mut forger = Forger::new(false).starting_with(|threaded| {
                     threaded.phase = Phase::Inbox;
                 });
                 let deposit = item(request(InboxKind::Deposit));
@@ -568,7 +568,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
             ),
         ),
         ("a transaction in an open group", "an open group goes on", {
-            let mut forger = Forger::new(false).from_threaded(|threaded| {
+            let mut forger = Forger::new(false).starting_with(|threaded| {
                 with_fee_leaf(threaded);
                 threaded.phase = Phase::Signed;
                 threaded.group = OpenGroup {

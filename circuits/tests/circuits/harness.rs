@@ -38,11 +38,9 @@ pub(crate) fn mock<G: GateSet>(
 pub(crate) fn proves<G: GateSet>(k: u32, circuit: TraceCircuit<G>, instance: &[Fr]) -> bool {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
     let params = ParamsKZG::<Bn256>::setup(k, &mut rng);
-    let started = std::time::Instant::now();
     let empty = TraceCircuit::<G>::without_trace(circuit.wiring().clone());
     let vk = keygen_vk(&params, &empty).expect("verifying key");
     let pk = keygen_pk(&params, vk, &empty).expect("proving key");
-    let keyed = started.elapsed();
     let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(vec![]);
     create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, _>, _, _, _, _>(
         &params,
@@ -54,11 +52,6 @@ pub(crate) fn proves<G: GateSet>(k: u32, circuit: TraceCircuit<G>, instance: &[F
     )
     .expect("proof");
     let proof = transcript.finalize();
-    eprintln!(
-        "k {k} keys {keyed:?} proof {:?} {} bytes",
-        started.elapsed() - keyed,
-        proof.len()
-    );
     let verdict = |instance: &[Fr], proof: &[u8]| {
         let mut transcript = Blake2bRead::<_, G1Affine, Challenge255<_>>::init(proof);
         let verifier = params.verifier_params();

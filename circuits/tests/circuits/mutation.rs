@@ -40,7 +40,7 @@ fn structural_reason(place: At, slot: usize) -> Option<&'static str> {
     let first_old = accesses()[0].row + 2;
     if place.column == 4 && place.row >= first_old {
         let inside = (place.row - accesses()[0].row) % merkle::ROWS;
-        if inside >= 2 && inside % 2 == 0 {
+        if inside >= 2 && inside.is_multiple_of(2) {
             return Some("live flag of a row that is no leaf: multiplied by `Leaf`, which is 0");
         }
     }

@@ -336,8 +336,8 @@ impl Builder {
             .map(|row| Form::combination(row, &seen))
             .collect();
         let mut first = Form::default();
-        for k in start..rounds {
-            let output = Form::power(x[k]);
+        for (k, cell) in x.iter().enumerate().skip(start) {
+            let output = Form::power(*cell);
             if k + 1 == rounds {
                 first = Form::combination(&v, &state).plus_constant(x_constant[rounds]);
                 first.add_scaled(&output, corner);
