@@ -93,7 +93,7 @@ fn execute<'a>(state: &'a State, operations: &[Operation]) -> BlockExecution<'a>
 
 /// All rows of this file.
 #[must_use]
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let key = SecretKey::from_seed(&[3; 32]);
     let state = State::new(leaves(&key, 1 << LEAVES_LOG2));
     let operations = transfers(&key, 1 << LEAVES_LOG2, TRANSFERS);

@@ -5,29 +5,29 @@ use std::{path::Path, time::Instant};
 use serde::{Deserialize, Serialize};
 
 /// Runs of each measurement; the median counts.
-pub const RUNS: usize = 5;
+pub(crate) const RUNS: usize = 5;
 
 /// One measured quantity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// What was measured.
-    pub name: String,
+    pub(crate) name: String,
     /// Unit of both values.
-    pub unit: String,
+    pub(crate) unit: String,
     /// Our median.
-    pub ours: f64,
+    pub(crate) ours: f64,
     /// The peer's median in the same run, if there is a peer.
-    pub peer: Option<f64>,
+    pub(crate) peer: Option<f64>,
     /// Who the peer is.
-    pub peer_name: Option<String>,
+    pub(crate) peer_name: Option<String>,
     /// ours / peer.
-    pub ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
 }
 
 impl Row {
     /// A row without a peer.
     #[must_use]
-    pub fn alone(name: &str, unit: &str, ours: f64) -> Self {
+    pub(crate) fn alone(name: &str, unit: &str, ours: f64) -> Self {
         Self {
             name: name.to_owned(),
             unit: unit.to_owned(),
@@ -40,7 +40,7 @@ impl Row {
 
     /// A row beside a peer.
     #[must_use]
-    pub fn beside(name: &str, unit: &str, ours: f64, peer: f64, peer_name: &str) -> Self {
+    pub(crate) fn beside(name: &str, unit: &str, ours: f64, peer: f64, peer_name: &str) -> Self {
         Self {
             peer: Some(peer),
             peer_name: Some(peer_name.to_owned()),
@@ -62,7 +62,7 @@ impl Row {
 }
 
 /// Median seconds of [`RUNS`] runs of `work`, each on a fresh `setup`.
-pub fn median_seconds<S, R>(mut setup: impl FnMut() -> S, mut work: impl FnMut(S) -> R) -> f64 {
+pub(crate) fn median_seconds<S, R>(mut setup: impl FnMut() -> S, mut work: impl FnMut(S) -> R) -> f64 {
     let mut seconds: Vec<f64> = (0..RUNS)
         .map(|_| {
             let input = setup();
@@ -80,7 +80,7 @@ pub fn median_seconds<S, R>(mut setup: impl FnMut() -> S, mut work: impl FnMut(S
 /// # Errors
 /// If the report cannot be written.
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
-pub fn publish(path: &Path, rows: &[Row]) -> std::io::Result<()> {
+pub(crate) fn publish(path: &Path, rows: &[Row]) -> std::io::Result<()> {
     println!(
         "{:<44} {:>14} {:<12} {:>14}  {:>8}  peer",
         "measurement", "ours", "unit", "peer's", "ratio"

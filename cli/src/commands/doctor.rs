@@ -197,12 +197,7 @@ fn disk(name: &'static str, path: &Path) -> Check {
     let directory = existing(path);
     let shown = directory.display();
     let free = match nix::sys::statvfs::statvfs(directory) {
-        Ok(found) => {
-            u64::try_from(found.blocks_available())
-                .unwrap_or(0)
-                .saturating_mul(found.fragment_size())
-                >> 20
-        }
+        Ok(found) => found.blocks_available().saturating_mul(found.fragment_size()) >> 20,
         Err(error) => return Check::fail(name, format!("{shown}: {error}"), "check the path"),
     };
     let probe = directory.join(format!(".quorate-doctor-{}", std::process::id()));

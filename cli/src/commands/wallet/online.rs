@@ -6,6 +6,7 @@
 //! should compare the leaf's path with a root that a bundle proves.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -565,12 +566,9 @@ async fn ordered(
     let Some(height) = height else {
         return Ok(None);
     };
-    if !blocks.contains_key(&height) {
+    if let Entry::Vacant(place) = blocks.entry(height) {
         let block = node.client.block(Some(height)).await;
-        blocks.insert(
-            height,
-            block.map_err(|error| node.error("asking for a block", error))?,
-        );
+        place.insert(block.map_err(|error| node.error("asking for a block", error))?);
     }
     let operations = blocks
         .get(&height)
