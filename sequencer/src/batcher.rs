@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chain::{Chain, now_ms},
+    chain::{Chain, OpenProgress, now_ms},
     events::{Event, Events},
     failpoint,
     proving::RocksQueue,
@@ -165,6 +165,12 @@ impl Batcher {
             }
         }
         self.next = Height(core.height.0 + 1);
+        let bytes = self.trace.words().len_bytes();
+        self.chain.set_open_progress(OpenProgress {
+            signed_operations: self.trace.threaded().counts.signed_operations,
+            published_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            opened_ms: self.usage.first_timestamp_ms,
+        });
         Ok(())
     }
 

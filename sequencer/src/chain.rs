@@ -73,11 +73,20 @@ pub(crate) struct StateAt {
     pub(crate) height: Height,
 }
 
+/// What the open batch holds so far, as far as the batcher has followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OpenProgress {
+    pub(crate) signed_operations: u64,
+    pub(crate) published_bytes: u64,
+    pub(crate) opened_ms: Option<u64>,
+}
+
 /// The newest state in both forms.
 pub(crate) struct Chain {
     pub(crate) constants: ChainConstants,
     view: RwLock<View>,
     state: RwLock<StateAt>,
+    open: RwLock<OpenProgress>,
 }
 
 // A poisoned lock means that a thread panicked while it wrote; the node stops on any panic of a component, so what
@@ -96,7 +105,16 @@ impl Chain {
             constants,
             view: RwLock::new(view),
             state: RwLock::new(state),
+            open: RwLock::default(),
         }
+    }
+
+    pub(crate) fn open_progress(&self) -> OpenProgress {
+        *self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_open_progress(&self, progress: OpenProgress) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
     pub(crate) fn view(&self) -> RwLockReadGuard<'_, View> {

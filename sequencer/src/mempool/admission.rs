@@ -206,7 +206,7 @@ fn record_steps(
     if let Some(sequence) = admitted.sequence {
         steps.push(AdmissionStep::Admit {
             sequence,
-            record,
+            record: Box::new(record),
             ids: ids.to_vec(),
         });
     }

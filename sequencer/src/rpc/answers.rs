@@ -186,6 +186,7 @@ impl PublicApi {
             .map(|(id, job)| self.job_json(id, job))
             .collect();
         if number == open.number {
+            let progress = self.shared.chain.open_progress();
             return Ok(BatchJson {
                 number: number.0,
                 stage: BatchStage::Open,
@@ -193,10 +194,10 @@ impl PublicApi {
                 last_height: None,
                 root_before: open.root.into(),
                 root_after: None,
-                signed_operations: 0,
-                published_bytes: 0,
+                signed_operations: progress.signed_operations,
+                published_bytes: progress.published_bytes,
                 jobs,
-                opened_ms: None,
+                opened_ms: progress.opened_ms,
                 sealed_ms: None,
                 proven_ms: None,
                 bundle_bytes: None,

@@ -177,3 +177,18 @@ fn a_flipped_byte_is_refused_or_changes_no_answer() {
     }
     assert!(refused >= 30, "{refused} refused, {unchanged} unchanged");
 }
+
+#[test]
+fn the_page_describes_exactly_the_columns_of_the_program() {
+    let page = include_str!("../../../docs/storage.md");
+    let table = page.split("## What is written when").next().unwrap();
+    let described: std::collections::BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let columns = super::Column::ALL
+        .iter()
+        .map(|column| column.name())
+        .collect();
+    assert_eq!(described, columns);
+}

@@ -115,7 +115,11 @@ pub(crate) fn sign(transaction: Transaction) -> SignedTransactionJson {
 }
 
 /// Waits until the operation reaches a stage.
-pub(crate) async fn wait_for(client: &HttpClient, id: &HashText, stage: Stage) -> TransactionStatus {
+pub(crate) async fn wait_for(
+    client: &HttpClient,
+    id: &HashText,
+    stage: Stage,
+) -> TransactionStatus {
     for _ in 0..600 {
         let status = client.transaction_status(id.clone()).await.unwrap();
         if status.stage == stage {
