@@ -62,7 +62,10 @@ impl Row {
 }
 
 /// Median seconds of [`RUNS`] runs of `work`, each on a fresh `setup`.
-pub(crate) fn median_seconds<S, R>(mut setup: impl FnMut() -> S, mut work: impl FnMut(S) -> R) -> f64 {
+pub(crate) fn median_seconds<S, R>(
+    mut setup: impl FnMut() -> S,
+    mut work: impl FnMut(S) -> R,
+) -> f64 {
     let mut seconds: Vec<f64> = (0..RUNS)
         .map(|_| {
             let input = setup();

@@ -214,6 +214,7 @@ fn verify_says_what_is_wrong_with_a_file() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn file_beyond_the_size_limit_is_refused_without_reading_it() {
     let bench = Bench::new();
     let path = bench.path("huge");
@@ -227,6 +228,7 @@ fn file_beyond_the_size_limit_is_refused_without_reading_it() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn verify_opens_no_socket() {
     if Command::new("strace").arg("-V").output().is_err() {
         eprintln!("skipped: strace is missing; install it: apt-get install -y strace");

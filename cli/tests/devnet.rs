@@ -372,6 +372,7 @@ fn eight_real_payments_are_proven_and_verified_offline_slow() {
     no_socket_is_opened(&bundle, &genesis, directory.path());
 }
 
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn no_socket_is_opened(bundle: &Path, genesis: &Path, directory: &Path) {
     if Command::new("strace").arg("-V").output().is_err() {
         eprintln!("skipped: strace is missing; install it: apt-get install -y strace");

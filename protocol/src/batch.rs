@@ -287,7 +287,79 @@ impl OpenBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{inbox::InboxItem, params::ITEM_WORDS};
+    use crate::{
+        inbox::InboxItem,
+        number::{LeafIndex, Nonce},
+        params::ITEM_WORDS,
+        testing::{amount, secret_key},
+        transaction::{Bid, SignedTransaction, Transaction},
+        transition::Membership,
+    };
+
+    fn operation(action: Action, group: Option<Membership>) -> Operation {
+        let key = secret_key(1);
+        Operation::Signed {
+            transaction: SignedTransaction {
+                transaction: Transaction {
+                    from: LeafIndex(0x89ab_cdef),
+                    nonce: Nonce(0x35),
+                    valid_until: Height(u64::MAX),
+                    fee: amount(2_550),
+                    action,
+                },
+                key: key.public(),
+                signature: key.sign(&crate::Fr::from(1_u64)),
+            },
+            fee_leaf: 2,
+            group,
+        }
+    }
+
+    /// The layout of `protocol.md`, "Data words", field by field.
+    #[test]
+    fn slots_hold_124_bits_in_the_documented_places() {
+        let transfer = Action::Transfer {
+            to: LeafIndex(0x0123_4567),
+            amount: amount((1 << 29) * 1_000), // 2^29, exponent 3
+        };
+        let (amount_float, fee_float) = (
+            u128::from(encode_amount(transfer.amount()).unwrap()),
+            u128::from(encode_fee(amount(2_550)).unwrap()),
+        );
+        assert_eq!(fee_float, 255 << 5 | 1);
+        let base = 1
+            | 0x89ab_cdef << 4
+            | 0x0123_4567 << 36
+            | amount_float << 68
+            | fee_float << 103
+            | 5 << 116
+            | 2 << 120;
+        assert_eq!(slot_bits(&operation(transfer, None)), base);
+        let member = |last| Membership {
+            hash: crate::Fr::from(7_u64),
+            last,
+        };
+        let in_group = |last| slot_bits(&operation(transfer, Some(member(last))));
+        assert_eq!(in_group(false), base | 1 << 122);
+        assert_eq!(in_group(true), base | 1 << 122 | 1 << 123);
+        // exact amounts are elsewhere: in the withdrawal words, or in an extension word
+        let withdraw = slot_bits(&operation(Action::Withdraw { amount: amount(77) }, None));
+        assert_eq!((withdraw & 15, withdraw >> 36 & ((1 << 67) - 1)), (3, 0));
+        let key = secret_key(1);
+        let bid = Bid {
+            leaf: LeafIndex(u32::MAX),
+            height: Height(5),
+            value: amount(9),
+            core_hash: crate::Fr::from(1_u64),
+            key: key.public(),
+            signature: key.sign(&crate::Fr::from(1_u64)),
+        };
+        assert_eq!(slot_bits(&Operation::BidPay(bid)), 6 | 0xffff_ffff << 4);
+        assert_eq!(slot_bits(&Operation::BidBurn(bid)), 7 | 0xffff_ffff << 4);
+        let item = InboxItem([Word([0xff; 31]); ITEM_WORDS]);
+        assert_eq!(slot_bits(&Operation::Inbox(item)), 8);
+        assert_eq!(slot_bits(&Operation::Noop), 0);
+    }
 
     #[test]
     fn the_worst_inbox_mix_fits_one_batch_alone() {

@@ -14,7 +14,11 @@ use prover::srs::StringKind;
 use verifier::golden::{self, CircuitName};
 
 fn cache() -> PathBuf {
-    let home = || std::env::home_dir().expect("a home directory").join(".cache/quorate");
+    let home = || {
+        std::env::home_dir()
+            .expect("a home directory")
+            .join(".cache/quorate")
+    };
     std::env::var_os("QUORATE_CACHE").map_or_else(home, PathBuf::from)
 }
 
@@ -26,7 +30,10 @@ fn list() -> PathBuf {
 fn golden_keys_are_those_of_the_circuits() {
     let kind = StringKind::InsecureDevelopment;
     let prover = Prover::load(&cache(), kind).expect("keys under the development string");
-    let circuits = [(CircuitName::Chunk, JobKind::Chunk), (CircuitName::Data, JobKind::Data)];
+    let circuits = [
+        (CircuitName::Chunk, JobKind::Chunk),
+        (CircuitName::Data, JobKind::Data),
+    ];
     let digests = circuits.map(|(circuit, job)| (circuit, prover.description(job).digest()));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let text = std::fs::read_to_string(list()).expect("the list is readable");
@@ -37,7 +44,11 @@ fn golden_keys_are_those_of_the_circuits() {
             .collect();
         for (circuit, digest) in digests {
             let digest = hex::encode(digest);
-            writeln!(updated, "{circuit} {CIRCUIT_VERSION} {kind} insecure {digest}").expect("text");
+            writeln!(
+                updated,
+                "{circuit} {CIRCUIT_VERSION} {kind} insecure {digest}"
+            )
+            .expect("text");
         }
         std::fs::write(list(), updated).expect("the list is writable");
         return;
@@ -48,7 +59,10 @@ fn golden_keys_are_those_of_the_circuits() {
                 && key.reference_string == kind.to_string()
         });
         let golden = golden.unwrap_or_else(|| panic!("no {circuit} key in the list: make golden"));
-        assert!(golden.is_insecure, "the development string's secret is public");
+        assert!(
+            golden.is_insecure,
+            "the development string's secret is public"
+        );
         assert_eq!(
             hex::encode(golden.digest),
             hex::encode(digest),

@@ -197,7 +197,12 @@ fn disk(name: &'static str, path: &Path) -> Check {
     let directory = existing(path);
     let shown = directory.display();
     let free = match nix::sys::statvfs::statvfs(directory) {
-        Ok(found) => found.blocks_available().saturating_mul(found.fragment_size()) >> 20,
+        Ok(found) => {
+            found
+                .blocks_available()
+                .saturating_mul(found.fragment_size())
+                >> 20
+        }
         Err(error) => return Check::fail(name, format!("{shown}: {error}"), "check the path"),
     };
     let probe = directory.join(format!(".quorate-doctor-{}", std::process::id()));

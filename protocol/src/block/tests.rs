@@ -428,6 +428,7 @@ fn an_entry_applies_whole_or_not_at_all() {
     // and the execution goes on
     let whole = group(&world, &[draft(2, 0), draft(2, 1), draft(2, 2)]);
     execution.push_entry(&world.domain, &whole).unwrap();
+    assert_eq!(execution.threaded.counts.signed_operations, 4);
     let (changes, executed) = execution.finish().unwrap();
     assert_eq!(executed.len(), 4);
     assert_eq!(changes[&LeafIndex(3)].balance, amount(1_000_040));

@@ -563,9 +563,15 @@ fn groups_close_inside_their_block() {
         &[opening(false), pair(open, member(2, 0))],
         InvalidOperation::GroupOpen,
     );
+    // refused where it stands: the group would close behind it
     let burn = slot(OperationKind::BidBurn, (2, 0), 0, 0, 0);
     refused(
-        &[opening(false), pair(open, burn), Word::default()],
+        &[
+            opening(false),
+            pair(open, burn),
+            Word::default(),
+            pair(closed, 0),
+        ],
         InvalidOperation::GroupOpen,
     );
     let many: Vec<Word> = (0..9)
