@@ -1,4 +1,4 @@
-//! Creating and checking SHPLONK proofs under the Poseidon transcript of [`crate::transcript`].
+//! Creating and checking SHPLONK proofs under the Poseidon transcript of `crate::transcript`.
 //!
 //! Invariants: one circuit per proof; a proof has no trailing bytes; public inputs are absorbed as
 //! scalars.

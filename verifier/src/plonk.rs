@@ -5,14 +5,14 @@
 //! the book's order:
 //!
 //! 1. *Committing to the circuit assignments*: the key's digest and the public inputs are absorbed,
-//!    advice commitments read phase by phase ([`messages`]).
+//!    advice commitments read phase by phase (`messages`).
 //! 2. *Lookup argument*, *permutation argument*: theta, beta and gamma are drawn, the permuted and
 //!    product polynomials read.
 //! 3. *Vanishing argument*: y is drawn, the pieces of the quotient h read, x drawn, all
 //!    evaluations at x read; the constraints, folded with y, must equal h(x) (x^n - 1)
-//!    ([`identities`]).
+//!    (`identities`).
 //! 4. *Multipoint opening argument*: halo2's KZG backend uses SHPLONK instead of the book's
-//!    argument ([`crate::shplonk`]); what has to be opened where is listed in [`openings`].
+//!    argument (`crate::shplonk`); what has to be opened where is listed in `openings`.
 //!
 //! # Deviations from halo2-axiom's verifier
 //!

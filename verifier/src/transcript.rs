@@ -3,13 +3,13 @@
 //!
 //! | kind | used for | scalar in a proof | point in a proof | sponge |
 //! |---|---|---|---|---|
-//! | [`TranscriptKind::Poseidon`] | inner proofs (chunk, data, aggregation) | 32 bytes, little-endian | 32 bytes, halo2 compressed, identity permitted | [`poseidon`] |
-//! | [`TranscriptKind::Keccak`] | the final proof, read by the base layer | 32 bytes, big-endian | 64 bytes, two big-endian words, identity refused | [`keccak`] |
+//! | [`TranscriptKind::Poseidon`] | inner proofs (chunk, data, aggregation) | 32 bytes, little-endian | 32 bytes, halo2 compressed, identity permitted | `poseidon` |
+//! | [`TranscriptKind::Keccak`] | the final proof, read by the base layer | 32 bytes, big-endian | 64 bytes, two big-endian words, identity refused | `keccak` |
 //!
 //! `Keccak` is snark-verifier's *EVM* transcript, not halo2's own `Keccak256Read`: the contract that
 //! reads the final proof is generated from, or written against, the former.
 //!
-//! Whatever is read is absorbed. Absorbing alone ([`Transcript::absorb_scalar`]) is for what both
+//! Whatever is read is absorbed. Absorbing alone (`Transcript::absorb_scalar`) is for what both
 //! sides know already: the key's digest and the public inputs.
 
 mod keccak;

@@ -181,7 +181,7 @@ pub enum FileDefect {
         /// Where.
         power: u64,
     },
-    /// [s]_2 or another single G2 point has a component outside the subgroup of order r.
+    /// `[s]_2` or another single G2 point has a component outside the subgroup of order r.
     #[error("{what} lies outside the subgroup of order r")]
     Subgroup {
         /// Which point.
