@@ -99,13 +99,18 @@ pub fn run() -> ExitCode {
 
 fn dispatch(app: App, output: Output) -> Outcome {
     let Global { log, config, .. } = app.global;
-    let sources = config::Sources { file: config };
-    // What runs for long tells what it does; what answers a question is quiet.
+    // What runs for long tells what it does; what answers a question, or shows its progress, is quiet.
     let level = match &app.command {
-        Command::Devnet(_) | Command::Sequencer(_) | Command::Prover(_) => "info",
+        Command::Devnet(args) if !args.is_demo() => "info",
+        Command::Sequencer(_) | Command::Prover(_) => "info",
         _ => "warn",
     };
-    logs::start(log.as_deref().unwrap_or(level), output.is_json())?;
+    let level = log.unwrap_or_else(|| level.to_owned());
+    logs::start(&level, output.is_json())?;
+    let sources = config::Sources {
+        file: config,
+        level,
+    };
     match app.command {
         Command::Devnet(args) => devnet::run(args, &sources, output),
         Command::Sequencer(args) => sequencer::run(args, &sources, output),

@@ -114,6 +114,8 @@ impl Default for WalletSettings {
 pub(crate) struct Sources {
     /// The file, if the user named one.
     pub(crate) file: Option<PathBuf>,
+    /// Log level of this run, for the processes that it starts.
+    pub(crate) level: String,
 }
 
 /// One flag that was given: dotted key and value.
@@ -167,7 +169,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("quorate.toml");
         std::fs::write(&path, text).expect("write");
-        Sources { file: Some(path) }.load([])
+        Sources {
+            file: Some(path),
+            ..Default::default()
+        }
+        .load([])
     }
 
     #[test]
@@ -200,6 +206,7 @@ mod tests {
         }
         let absent = Sources {
             file: Some("/nonexistent/quorate.toml".into()),
+            ..Default::default()
         };
         assert!(absent.load([]).is_err());
     }

@@ -10,6 +10,7 @@ use protocol::number::Amount;
 use protocol::validator::ValidatorKey;
 use sequencer::{Node, NodeConfig, NodeError, PlonkVerifier, StorageError};
 
+use crate::commands::prover::{CHUNK_MEMORY_MB, DATA_MEMORY_MB};
 use crate::exit::{CliError, Exit};
 use crate::keys;
 
@@ -50,6 +51,8 @@ impl Plan {
         config.block_interval = self.block_interval;
         config.rpc.listen = self.rpc;
         config.jobs.listen = self.jobs;
+        config.jobs.chunk_memory_mb = CHUNK_MEMORY_MB;
+        config.jobs.data_memory_mb = DATA_MEMORY_MB;
         config.mempool.fee_min = self.fee_min;
         Ok(config)
     }

@@ -64,6 +64,13 @@ pub(crate) struct DevnetArgs {
     report: PathBuf,
 }
 
+impl DevnetArgs {
+    /// Whether it replays payments and exits.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.demo
+    }
+}
+
 /// What a running devnet prints.
 #[derive(Serialize)]
 struct Running {
@@ -155,7 +162,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
             format!("http://{}", node.rpc_address()),
             format!("http://{}", node.jobs_address()),
         );
-        let crew = workers::start(args.workers, &jobs, &cache, &stop)?;
+        let crew = workers::start(args.workers, &jobs, &cache, &sources.level, &stop)?;
         let work = async {
             let Some(workload) = workload else {
                 announce((&rpc, &jobs), &genesis, &home.path, &args, output);

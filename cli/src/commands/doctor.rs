@@ -10,6 +10,7 @@ use api::jobs::JobKind;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::prover::CHUNK_MEMORY_MB;
 use crate::config::{Settings, Sources, flag};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -18,8 +19,6 @@ use crate::{development, files, genesis_file, keys, process};
 
 /// Space that a node, its keys and strings want, in MiB.
 const DISK_MB_WANTED: u64 = 4_096;
-/// Memory that a worker wants for a chunk, in MiB.
-const MEMORY_MB_WANTED: u64 = 4_096;
 /// Slowest acceptable synced write.
 const SYNC_WANTED: Duration = Duration::from_millis(50);
 /// A clock before this program was written is wrong: 2025-01-01.
@@ -156,16 +155,16 @@ fn describe(diagnosis: &Diagnosis) -> String {
 fn memory(available: Option<u64>) -> Check {
     let name = "memory";
     match available {
-        Some(mb) if mb >= MEMORY_MB_WANTED => Check::ok(name, format!("{mb} MiB available")),
+        Some(mb) if mb >= CHUNK_MEMORY_MB => Check::ok(name, format!("{mb} MiB available")),
         Some(mb) => Check::warn(
             name,
-            format!("{mb} MiB available, proving a chunk wants {MEMORY_MB_WANTED}"),
+            format!("{mb} MiB available, proving a chunk wants {CHUNK_MEMORY_MB}"),
             "a node runs all the same; let a larger machine prove",
         ),
         None => Check::warn(
             name,
             "this system does not say",
-            format!("see that {MEMORY_MB_WANTED} MiB are free"),
+            format!("see that {CHUNK_MEMORY_MB} MiB are free"),
         ),
     }
 }

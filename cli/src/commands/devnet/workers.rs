@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::prover::CHUNK_MEMORY_MB;
 use crate::exit::{CliError, Exit};
 use crate::process::{self, available_memory_mb};
 
@@ -32,12 +33,19 @@ struct Recipe {
     cache: PathBuf,
     memory_mb: Option<u64>,
     name: String,
+    level: String,
 }
 
 impl Recipe {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(["prover", "--dev", "--stop-with-parent"]);
+        command.args([
+            "prover",
+            "--dev",
+            "--stop-with-parent",
+            "--log",
+            &self.level,
+        ]);
         command
             .args(["--jobs", &self.jobs, "--name", &self.name, "--cache"])
             .arg(&self.cache);
@@ -58,6 +66,7 @@ pub(super) fn start(
     count: u32,
     jobs: &str,
     cache: &Path,
+    level: &str,
     stop: &CancellationToken,
 ) -> Result<Crew, CliError> {
     let program = std::env::current_exe().map_err(|error| {
@@ -70,6 +79,12 @@ pub(super) fn start(
         )
     })?;
     let memory_mb = available_memory_mb().map(|mb| mb / u64::from(count.max(1)));
+    if let Some(mb) = memory_mb.filter(|mb| count > 0 && *mb < CHUNK_MEMORY_MB) {
+        let what = format!("{mb} MiB for each of {count} workers are too little");
+        let why = format!("proving a chunk takes {CHUNK_MEMORY_MB} MiB");
+        let todo = "start fewer workers, or free memory; --workers 0 runs without proofs";
+        return Err(CliError::new(Exit::Unavailable, what, why, todo));
+    }
     let (failed, failures) = mpsc::channel(1);
     let tasks = (1..=count)
         .map(|number| {
@@ -79,6 +94,7 @@ pub(super) fn start(
                 cache: cache.to_path_buf(),
                 memory_mb,
                 name: format!("devnet-{number}"),
+                level: level.to_owned(),
             };
             tokio::spawn(keep(recipe, stop.clone(), failed.clone()))
         })
