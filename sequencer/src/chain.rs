@@ -2,7 +2,7 @@
 //!
 //! Two forms of the newest state: the leaves alone, which admission and simulation read while a block is being
 //! hashed, and the whole state with its tree. Both stand at the same block whenever the pool's lock is free; the
-//! order of locks is pool, view, state.
+//! order of locks is pool, then view; the state's lock is taken with neither held.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -9,10 +9,10 @@ use std::sync::{
 };
 
 /// Environment variable that arms a point.
-pub(crate) const VARIABLE: &str = "QUORATE_FAILPOINT";
+pub const VARIABLE: &str = "QUORATE_FAILPOINT";
 
 /// Every point, for the crash test and its documentation.
-pub(crate) const POINTS: [&str; 8] = [
+pub const POINTS: [&str; 8] = [
     "admission.before_write",
     "admission.after_write",
     "block.before_write",

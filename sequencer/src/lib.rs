@@ -22,6 +22,7 @@ mod storage;
 mod telemetry;
 
 pub use config::{JobsConfig, MempoolConfig, NodeConfig, RpcConfig};
+pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
 pub use storage::{Checked, StorageError, check_database};

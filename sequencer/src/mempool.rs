@@ -98,6 +98,12 @@ impl Entry {
         self.spends.iter().map(|spend| (spend.leaf, spend.nonce))
     }
 
+    /// What the entry spends from a leaf.
+    fn spend_of(&self, leaf: LeafIndex) -> u128 {
+        let spends = self.spends.iter().filter(|spend| spend.leaf == leaf);
+        spends.map(|spend| spend.amount).sum()
+    }
+
     fn leaves(&self) -> BTreeSet<LeafIndex> {
         self.spends.iter().map(|spend| spend.leaf).collect()
     }
@@ -114,6 +120,14 @@ pub(crate) struct Admitted {
     pub(crate) evicted: Vec<Entry>,
 }
 
+/// What is pending for one leaf.
+#[derive(Clone, Copy, Debug, Default)]
+struct LeafUsage {
+    entries: usize,
+    bytes: usize,
+    spend: u128,
+}
+
 /// All pending entries.
 pub(crate) struct Mempool {
     config: MempoolConfig,
@@ -121,7 +135,7 @@ pub(crate) struct Mempool {
     by_place: BTreeMap<(LeafIndex, Nonce), u64>,
     by_fee: BTreeSet<(u128, Reverse<u64>)>,
     by_expiry: BTreeSet<(Height, u64)>,
-    leaf_bytes: BTreeMap<LeafIndex, usize>,
+    leaf_usage: BTreeMap<LeafIndex, LeafUsage>,
     bytes: usize,
     next_sequence: u64,
 }
@@ -134,7 +148,7 @@ impl Mempool {
             by_place: BTreeMap::new(),
             by_fee: BTreeSet::new(),
             by_expiry: BTreeSet::new(),
-            leaf_bytes: BTreeMap::new(),
+            leaf_usage: BTreeMap::new(),
             bytes: 0,
             next_sequence: 0,
         }
@@ -240,18 +254,15 @@ impl Mempool {
 
     /// What is pending for a leaf, without the entries about to be replaced.
     fn pending_spend(&self, leaf: LeafIndex, without: &BTreeSet<u64>) -> u128 {
-        self.by_place
-            .range((leaf, Nonce(0))..=(leaf, Nonce(u64::MAX)))
-            .filter(|(_, sequence)| !without.contains(sequence))
-            .filter_map(|((_, nonce), sequence)| {
-                let entry = self.entries.get(sequence)?;
-                entry
-                    .spends
-                    .iter()
-                    .find(|spend| spend.leaf == leaf && spend.nonce == *nonce)
-            })
-            .map(|spend| spend.amount)
-            .sum()
+        // Members of groups may spend what the group itself brings: sums can pass any balance, so they saturate.
+        let freed = without
+            .iter()
+            .filter_map(|sequence| self.entries.get(sequence))
+            .fold(0_u128, |sum, entry| {
+                sum.saturating_add(entry.spend_of(leaf))
+            });
+        let all = self.leaf_usage.get(&leaf).map_or(0, |usage| usage.spend);
+        all.saturating_sub(freed)
     }
 
     fn check_leaf_quota(&self, entry: &Entry, conflicts: &BTreeSet<u64>) -> Result<(), ApiError> {
@@ -262,12 +273,8 @@ impl Mempool {
                 .filter(|old| old.leaves().contains(&leaf))
                 .map(|old| old.bytes)
                 .sum();
-            let used = self
-                .leaf_bytes
-                .get(&leaf)
-                .copied()
-                .unwrap_or(0)
-                .saturating_sub(freed);
+            let all = self.leaf_usage.get(&leaf).map_or(0, |usage| usage.bytes);
+            let used = all.saturating_sub(freed);
             if used + entry.bytes > self.config.leaf_bytes_max {
                 let max = self.config.leaf_bytes_max;
                 let reason = format!("leaf {leaf} has {used} of {max} bytes pending");
@@ -329,7 +336,10 @@ impl Mempool {
             self.by_place.insert(place, entry.sequence);
         }
         for leaf in entry.leaves() {
-            *self.leaf_bytes.entry(leaf).or_default() += entry.bytes;
+            let usage = self.leaf_usage.entry(leaf).or_default();
+            usage.entries += 1;
+            usage.bytes += entry.bytes;
+            usage.spend = usage.spend.saturating_add(entry.spend_of(leaf));
         }
         self.by_fee.insert((entry.fee, Reverse(entry.sequence)));
         self.by_expiry.insert((entry.valid_until, entry.sequence));
@@ -344,10 +354,12 @@ impl Mempool {
             self.by_place.remove(&place);
         }
         for leaf in entry.leaves() {
-            if let Some(bytes) = self.leaf_bytes.get_mut(&leaf) {
-                *bytes -= entry.bytes;
-                if *bytes == 0 {
-                    self.leaf_bytes.remove(&leaf);
+            if let Some(usage) = self.leaf_usage.get_mut(&leaf) {
+                usage.entries -= 1;
+                usage.bytes -= entry.bytes;
+                usage.spend = usage.spend.saturating_sub(entry.spend_of(leaf));
+                if usage.entries == 0 {
+                    self.leaf_usage.remove(&leaf);
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jsonrpsee::server::ServerHandle;
-use protocol::genesis::GenesisError;
+use protocol::{genesis::GenesisError, state::State};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -210,7 +210,8 @@ impl Node {
 struct Opened {
     shared: Admission,
     queue: Arc<RocksQueue>,
-    batcher: Batcher,
+    /// The newest state, for the batcher to go back from.
+    state: State,
 }
 
 impl Opened {
@@ -241,13 +242,6 @@ impl Opened {
         )?);
         let pending = pool.len();
         let chain = Arc::new(Chain::new(constants, state.clone(), tip));
-        let batcher = Batcher::new(
-            Arc::clone(&chain),
-            Arc::clone(&store),
-            Arc::clone(&queue),
-            events.clone(),
-            state,
-        )?;
         let ms = started.elapsed().as_millis();
         tracing::info!(
             height = tip.height.0,
@@ -265,7 +259,7 @@ impl Opened {
         Ok(Self {
             shared,
             queue,
-            batcher,
+            state,
         })
     }
 
@@ -273,7 +267,7 @@ impl Opened {
         let Self {
             shared,
             queue,
-            mut batcher,
+            state,
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
@@ -292,7 +286,9 @@ impl Opened {
             .await
             .map_err(listen_error("proof jobs", config.jobs.listen))?;
 
-        let (tip_sender, mut tip) = watch::channel(shared.chain.view().tip.height);
+        let chain = Arc::clone(&shared.chain);
+        let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
+        let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let domain = shared.chain.constants.domain;
         let consensus = Consensus::new(config.validator_key.clone(), domain, config.block_interval);
         let executor = Arc::new(Executor {
@@ -320,13 +316,14 @@ impl Opened {
         });
         let token = cancelled.clone();
         let runtime = tokio::runtime::Handle::current();
+        let parts = (Arc::clone(&chain), store, Arc::clone(&queue), events);
         components.spawn_blocking(move || {
-            (
-                "batcher",
-                batcher
-                    .run(&mut tip, &runtime, &token)
-                    .map_err(NodeError::from),
-            )
+            // Going back to the start of the open batch rehashes the state: nobody waits for it.
+            let (chain, store, queue, events) = parts;
+            let result = Batcher::new(chain, store, queue, events, state)
+                .map_err(BatcherError::from)
+                .and_then(|mut batcher| batcher.run(&mut tip, &runtime, &token));
+            ("batcher", result.map_err(NodeError::from))
         });
         let (token, watched) = (cancelled.clone(), Arc::clone(&queue));
         components.spawn(async move {

@@ -198,15 +198,16 @@ impl QuorateServer for PublicApi {
 
     async fn leaf(&self, index: u32) -> RpcResult<LeafProofJson> {
         let index = LeafIndex(index);
-        let chain = &self.shared.chain;
-        let pool = self.shared.pool();
-        let at = chain.state();
-        let leaf = at.state.leaf(index).ok_or_else(|| unknown_leaf(index))?;
-        let siblings = at.state.siblings(index);
+        let (leaf, siblings, height, root) = {
+            let at = self.shared.chain.state();
+            let leaf = at.state.leaf(index).ok_or_else(|| unknown_leaf(index))?;
+            (leaf, at.state.siblings(index), at.height, at.state.root())
+        };
+        let pending_nonce = self.shared.pool().next_nonce(index, leaf.nonce);
         Ok(LeafProofJson {
-            leaf: LeafJson::new(index, &leaf, pool.next_nonce(index, leaf.nonce)),
-            height: at.height.0,
-            root: at.state.root().into(),
+            leaf: LeafJson::new(index, &leaf, pending_nonce),
+            height: height.0,
+            root: root.into(),
             siblings: siblings
                 .iter()
                 .map(|level| level.map(FieldText::from))
