@@ -411,4 +411,7 @@ fn published_seeds_are_those_of_the_funded_keys() {
             .as_str()
             .is_some_and(|text| text.starts_with(&format!("qr1{start}")))
     );
+    // An orderly end also removes the temporary chain.
+    let (code, _) = devnet.stop(Signal::SIGINT);
+    assert_eq!(code, Some(0));
 }

@@ -11,6 +11,7 @@ use api::text::HashText;
 use clap::Args;
 use protocol::genesis::Genesis;
 use protocol::number::{Amount, TokenId};
+use rand::{RngCore, rngs::OsRng};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -102,8 +103,10 @@ struct Home {
 impl Home {
     fn new(wish: Option<PathBuf>) -> Result<Self, CliError> {
         let is_temporary = wish.is_none();
+        // A random name: the leftover of a killed devnet must not be taken for this one's chain.
         let path = wish.unwrap_or_else(|| {
-            std::env::temp_dir().join(format!("quorate-devnet-{}", std::process::id()))
+            let name = format!("quorate-devnet-{:016x}", OsRng.next_u64());
+            std::env::temp_dir().join(name)
         });
         files::make_private_directory(&path)?;
         Ok(Self { path, is_temporary })
