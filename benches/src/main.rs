@@ -3,8 +3,11 @@
 //! `ONLY=name` runs the groups whose name contains it and replaces their rows only. Absolute times are noisy on
 //! shared machines; ratios within one run hold.
 
+mod demo;
 mod native;
+mod proving;
 mod report;
+mod rpc;
 
 use std::path::Path;
 
@@ -13,9 +16,18 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 1] = [("native", native::rows)];
+const GROUPS: [Group; 5] = [
+    ("native", native::rows),
+    ("rpc", rpc::rows),
+    ("proving", proving::rows),
+    ("verify", proving::verify_rows),
+    ("demo", demo::rows),
+];
 
 fn main() -> std::io::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(proving::CHILD) {
+        return proving::child();
+    }
     let only = std::env::var("ONLY").unwrap_or_default();
     let rows: Vec<Row> = GROUPS
         .iter()

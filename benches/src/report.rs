@@ -66,7 +66,7 @@ pub(crate) fn median_seconds<S, R>(
     mut setup: impl FnMut() -> S,
     mut work: impl FnMut(S) -> R,
 ) -> f64 {
-    let mut seconds: Vec<f64> = (0..RUNS)
+    let seconds = (0..RUNS)
         .map(|_| {
             let input = setup();
             let start = Instant::now();
@@ -74,8 +74,16 @@ pub(crate) fn median_seconds<S, R>(
             start.elapsed().as_secs_f64()
         })
         .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[RUNS / 2]
+    median(seconds)
+}
+
+/// The middle value, or the upper of the two.
+///
+/// # Panics
+/// If there is none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Prints the table and writes the list, replacing rows of the same names that an earlier run left.

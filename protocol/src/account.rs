@@ -40,8 +40,7 @@ impl L1Address {
 
 impl std::fmt::Display for L1Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        crate::codec::display_hex(&self.0, f)
     }
 }
 

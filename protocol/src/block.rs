@@ -46,8 +46,7 @@ pub struct BlockId(pub [u8; 32]);
 
 impl std::fmt::Display for BlockId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        crate::codec::display_hex(&self.0, f)
     }
 }
 

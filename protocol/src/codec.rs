@@ -161,6 +161,12 @@ pub fn abi_word(value: u128) -> [u8; 32] {
     word
 }
 
+/// `0x` and two lower-case digits a byte.
+pub(crate) fn display_hex(bytes: &[u8], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    write!(f, "0x")?;
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use ark_ff::{AdditiveGroup, Field};

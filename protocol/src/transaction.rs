@@ -264,8 +264,7 @@ impl TransactionId {
 
 impl std::fmt::Display for TransactionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "0x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        crate::codec::display_hex(&self.0, f)
     }
 }
 
@@ -368,13 +367,24 @@ impl Submission {
     /// The signatures to check, in order of the members.
     #[must_use]
     pub fn claims(&self, domain: &Domain) -> Vec<Claim> {
+        self.ids_and_claims(domain).1
+    }
+
+    /// [`Submission::ids`] and [`Submission::claims`], hashing each message once: the hash is a good part of what
+    /// admission costs.
+    #[must_use]
+    pub fn ids_and_claims(&self, domain: &Domain) -> (Vec<TransactionId>, Vec<Claim>) {
         let messages = self.messages(domain);
         let group = self.is_group().then(|| group_hash(&messages));
         self.members()
             .iter()
             .zip(messages)
-            .map(|(member, message)| (member.key, group.unwrap_or(message), member.signature))
-            .collect()
+            .map(|(member, message)| {
+                let id = TransactionId::new(&message, &member.key);
+                let claim = (member.key, group.unwrap_or(message), member.signature);
+                (id, claim)
+            })
+            .unzip()
     }
 }
 

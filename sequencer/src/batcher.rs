@@ -4,7 +4,7 @@
 //! It runs behind the chain with a state of its own. After a restart it goes back to the start of the open batch and
 //! makes the same jobs again; those that exist are left alone, since a job's name is its content.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use api::{
     jobs::{JobId, JobKind},
@@ -47,6 +47,10 @@ pub(crate) enum BatcherError {
         reason: InvalidOperation,
     },
 }
+
+/// How many times as long as it works the batcher rests while senders wait. A pair costs it about a hundred hashes,
+/// several times what admission costs, and a prover takes a thousand times longer than that.
+const REST_FACTOR: u32 = 3;
 
 /// A job that is about to be stored.
 type NewJob = ([u8; 32], JobRecord, Vec<u8>);
@@ -130,13 +134,18 @@ impl Batcher {
                     .corrupt(format!("block {} is missing", self.next))
             };
             let stored = self.store.block(self.next)?.ok_or_else(missing)?;
-            self.take(&stored)?;
+            self.take(&stored, is_stopped)?;
         }
         Ok(())
     }
 
-    /// Takes one block.
-    pub(crate) fn take(&mut self, stored: &StoredBlock) -> Result<(), BatcherError> {
+    /// Takes one block. A large one takes seconds, so it is given up when told to stop; what stands in memory of it
+    /// must not be used then, and the next start takes it from its beginning.
+    fn take(
+        &mut self,
+        stored: &StoredBlock,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<(), BatcherError> {
         let domain = self.chain.constants.domain;
         let core = &stored.block.core;
         let usage = Usage::of(&stored.block.payload.operations(&domain));
@@ -149,6 +158,10 @@ impl Batcher {
             self.trace.threaded().fee_leaves,
         );
         for pair in pairs_of_block(&stored.block, previous, &domain) {
+            if is_stopped() {
+                return Ok(());
+            }
+            let started = Instant::now();
             let chunk = self
                 .trace
                 .push(&pair)
@@ -162,6 +175,9 @@ impl Batcher {
                     self.store.write_job(&id, &record, &witness)?;
                     self.queue.add(id, record);
                 }
+            }
+            if self.chain.is_admitting() {
+                std::thread::sleep(started.elapsed() * REST_FACTOR);
             }
         }
         self.next = Height(core.height.0 + 1);

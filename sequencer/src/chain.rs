@@ -4,7 +4,10 @@
 //! hashed, and the whole state with its tree. Both stand at the same block whenever the pool's lock is free; the
 //! order of locks is pool, then view; the state's lock is taken with neither held.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use protocol::{
@@ -87,6 +90,8 @@ pub(crate) struct Chain {
     view: RwLock<View>,
     state: RwLock<StateAt>,
     open: RwLock<OpenProgress>,
+    /// Whether senders wait for an answer: work that nobody waits for gives way meanwhile.
+    is_admitting: AtomicBool,
 }
 
 // A poisoned lock means that a thread panicked while it wrote; the node stops on any panic of a component, so what
@@ -106,7 +111,16 @@ impl Chain {
             view: RwLock::new(view),
             state: RwLock::new(state),
             open: RwLock::default(),
+            is_admitting: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn is_admitting(&self) -> bool {
+        self.is_admitting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_admitting(&self, is_admitting: bool) {
+        self.is_admitting.store(is_admitting, Ordering::Relaxed);
     }
 
     pub(crate) fn open_progress(&self) -> OpenProgress {

@@ -124,19 +124,11 @@ pub(super) fn execute<V: LeafView>(
         }
     }
     let needed = action.amount().get().saturating_add(fee.get());
-    let balance = Amount::new(needed)
-        .and_then(|needed| sender.balance.checked_sub(needed))
-        .ok_or(InvalidOperation::InsufficientBalance {
-            needed,
-            available: sender.balance,
-        })?;
-
-    let mut accesses = Accesses::new(view);
     let mut after = Leaf {
-        balance,
         nonce: Nonce(sender.nonce.0.saturating_add(1)),
-        ..sender
+        ..debited(sender, needed)?
     };
+    let mut accesses = Accesses::new(view);
     match action {
         Action::ChangeKey { key } => after.key = *key,
         Action::Lock { until } => {
@@ -230,6 +222,17 @@ pub(super) fn withdrawal_words(leaf: &Leaf, index: LeafIndex, amount: Amount) ->
     [first.finish(), second.finish()]
 }
 
+/// The leaf without `needed` base units, which may be more than any balance.
+fn debited(leaf: Leaf, needed: u128) -> Result<Leaf, InvalidOperation> {
+    let balance = Amount::new(needed)
+        .and_then(|needed| leaf.balance.checked_sub(needed))
+        .ok_or(InvalidOperation::InsufficientBalance {
+            needed,
+            available: leaf.balance,
+        })?;
+    Ok(Leaf { balance, ..leaf })
+}
+
 fn credited(leaf: Leaf, amount: Amount) -> Result<Leaf, InvalidOperation> {
     let balance = leaf
         .balance
@@ -288,16 +291,9 @@ pub(super) fn move_bid<V: LeafView>(
     let payer = view
         .leaf(leaf)
         .ok_or(InvalidOperation::SenderMissing { index: leaf })?;
-    let balance =
-        payer
-            .balance
-            .checked_sub(value)
-            .ok_or(InvalidOperation::InsufficientBalance {
-                needed: value.get(),
-                available: payer.balance,
-            })?;
+    let after = debited(payer, value.get())?;
     let mut accesses = Accesses::new(view);
-    accesses.write(leaf, Some(Leaf { balance, ..payer }));
+    accesses.write(leaf, Some(after));
     let index = threaded
         .fee_leaves
         .get(0)

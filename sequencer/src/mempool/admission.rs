@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api::error::{ApiError, ErrorCode};
 use protocol::{
-    signature::invalid_claims,
+    signature::{Claim, invalid_claims},
     transaction::{Submission, TransactionId},
 };
 use rayon::prelude::*;
@@ -56,15 +56,20 @@ pub(crate) async fn run_admission(
     loop {
         let mut round = Vec::new();
         tokio::select! {
-            () = cancelled.cancelled() => return Ok(()),
+            () = cancelled.cancelled() => {
+                admission.chain.set_admitting(false);
+                return Ok(());
+            }
             count = requests.recv_many(&mut round, ROUND_MAX) => if count == 0 {
                 return Ok(());
             },
         }
-        let admission = admission.clone();
-        tokio::task::spawn_blocking(move || admission.round(round))
+        admission.chain.set_admitting(true);
+        let worker = admission.clone();
+        tokio::task::spawn_blocking(move || worker.round(round))
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        admission.chain.set_admitting(!requests.is_empty());
     }
 }
 
@@ -139,13 +144,14 @@ impl Admission {
     /// Answers those with a bad signature; returns the others in order.
     fn check_signatures(&self, requests: Vec<AdmissionRequest>) -> Vec<Prepared> {
         let domain = &self.chain.constants.domain;
-        let claims: Vec<(usize, _)> = requests
+        let (ids, claims): (Vec<Vec<TransactionId>>, Vec<Vec<Claim>>) = requests
             .par_iter()
+            .map(|request| request.submission.ids_and_claims(domain))
+            .unzip();
+        let claims: Vec<(usize, Claim)> = claims
+            .into_iter()
             .enumerate()
-            .flat_map_iter(|(place, request)| {
-                let claims = request.submission.claims(domain);
-                claims.into_iter().map(move |claim| (place, claim))
-            })
+            .flat_map(|(place, claims)| claims.into_iter().map(move |claim| (place, claim)))
             .collect();
         let bad: std::collections::BTreeSet<usize> = claims
             .par_chunks(CLAIMS_PER_TASK)
@@ -155,10 +161,6 @@ impl Admission {
                 bad.into_iter()
                     .filter_map(|index| chunk.get(index).map(|(place, _)| *place))
             })
-            .collect();
-        let ids: Vec<Vec<TransactionId>> = requests
-            .par_iter()
-            .map(|request| request.submission.ids(domain))
             .collect();
         let mut good = Vec::with_capacity(requests.len());
         for ((place, request), ids) in requests.into_iter().enumerate().zip(ids) {
