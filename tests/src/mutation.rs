@@ -12,7 +12,8 @@
 //! * every public input changed, values and columns added, dropped, swapped and moved.
 //!
 //! None of them may be accepted, and no two verifiers may differ on one, except where halo2 is known
-//! to be lax ([`Laxity`]).
+//! to be lax ([`Laxity`]). [`for_each_mutation`] makes them one at a time, since all mutations of a
+//! large proof together are gigabytes.
 
 use halo2_proofs::halo2curves::bn256::{Fq, Fr, G1Affine};
 use halo2curves::CurveAffine;
@@ -39,6 +40,10 @@ pub enum Laxity {
 pub struct Mutation {
     /// What was done, for the message of a failing test.
     pub name: String,
+    /// The sort of thing that was done: the same for every byte, field or public input.
+    pub kind: &'static str,
+    /// The field of the proof that was changed, dropped, doubled or cut off, if it was one.
+    pub field: Option<usize>,
     /// Public inputs, one list a column.
     pub instances: Vec<Vec<Fr>>,
     /// The bytes.
@@ -70,19 +75,30 @@ pub struct Campaign<'a> {
     pub seed: u64,
 }
 
+/// Where mutations go, one at a time.
+type Visit<'a> = &'a mut dyn FnMut(Mutation);
+
+/// What was done to a field: its kind, and where.
+type Label = (&'static str, Option<usize>);
+
 /// All mutations of a campaign, in a fixed order that depends on nothing but its content.
 #[must_use]
 pub fn mutations(campaign: &Campaign<'_>) -> Vec<Mutation> {
-    let places = places(campaign.key);
     let mut all = Vec::new();
-    campaign.flip_bytes(&places, &mut all);
-    for (position, place) in places.iter().enumerate() {
-        campaign.replace_field(position, place, &places, &mut all);
-    }
-    campaign.change_length(&places, &mut all);
-    campaign.replace_everything(&mut all);
-    campaign.change_instances(&mut all);
+    for_each_mutation(campaign, &mut |mutation| all.push(mutation));
     all
+}
+
+/// Visits what [`mutations`] returns, in the same order.
+pub fn for_each_mutation(campaign: &Campaign<'_>, visit: Visit<'_>) {
+    let places = places(campaign.key);
+    campaign.flip_bytes(&places, visit);
+    for (position, place) in places.iter().enumerate() {
+        campaign.replace_field(position, place, &places, visit);
+    }
+    campaign.change_length(&places, visit);
+    campaign.replace_everything(visit);
+    campaign.change_instances(visit);
 }
 
 fn places(key: &KeyDescription) -> Vec<Place> {
@@ -109,10 +125,19 @@ impl Campaign<'_> {
         self.key.parts().transcript
     }
 
-    fn push(&self, all: &mut Vec<Mutation>, name: String, proof: Vec<u8>, laxity: Option<Laxity>) {
+    fn push(
+        &self,
+        visit: Visit<'_>,
+        (kind, field): Label,
+        name: String,
+        proof: Vec<u8>,
+        laxity: Option<Laxity>,
+    ) {
         if proof != self.proof {
-            all.push(Mutation {
+            visit(Mutation {
                 name,
+                kind,
+                field,
                 instances: self.instances.to_vec(),
                 proof,
                 laxity,
@@ -120,10 +145,18 @@ impl Campaign<'_> {
         }
     }
 
-    fn push_instances(&self, all: &mut Vec<Mutation>, name: String, instances: Vec<Vec<Fr>>) {
+    fn push_instances(
+        &self,
+        visit: Visit<'_>,
+        kind: &'static str,
+        name: String,
+        instances: Vec<Vec<Fr>>,
+    ) {
         if instances != self.instances {
-            all.push(Mutation {
+            visit(Mutation {
                 name,
+                kind,
+                field: None,
                 instances,
                 proof: self.proof.to_vec(),
                 laxity: None,
@@ -131,9 +164,9 @@ impl Campaign<'_> {
         }
     }
 
-    fn flip_bytes(&self, places: &[Place], all: &mut Vec<Mutation>) {
+    fn flip_bytes(&self, places: &[Place], visit: Visit<'_>) {
         let mut rng = ChaCha20Rng::seed_from_u64(self.seed);
-        for place in places {
+        for (position, place) in places.iter().enumerate() {
             for at in place.start..place.end {
                 for flip in 0..self.flips_per_byte {
                     // The flags of a point are in the high bits, parity of a scalar in the low one.
@@ -145,7 +178,8 @@ impl Campaign<'_> {
                     let mut proof = self.proof.to_vec();
                     proof[at] ^= mask;
                     let laxity = self.second_spelling(place, &proof);
-                    self.push(all, format!("byte {at} ^ {mask:#04x}"), proof, laxity);
+                    let name = format!("byte {at} ^ {mask:#04x}");
+                    self.push(visit, ("flip", Some(position)), name, proof, laxity);
                 }
             }
         }
@@ -162,13 +196,7 @@ impl Campaign<'_> {
         (is.is_some() && is == was).then_some(Laxity::SecondSpelling)
     }
 
-    fn replace_field(
-        &self,
-        position: usize,
-        place: &Place,
-        places: &[Place],
-        all: &mut Vec<Mutation>,
-    ) {
+    fn replace_field(&self, position: usize, place: &Place, places: &[Place], visit: Visit<'_>) {
         let old = &self.proof[place.start..place.end];
         let mut candidates = match place.field {
             ProofField::Point => self.other_points(old),
@@ -182,24 +210,16 @@ impl Campaign<'_> {
             let mut proof = self.proof.to_vec();
             proof[place.start..place.end].copy_from_slice(&self.proof[other.start..other.end]);
             proof[other.start..other.end].copy_from_slice(old);
-            self.push(
-                all,
-                format!("field {position} swapped with its neighbour"),
-                proof,
-                None,
-            );
+            let name = format!("field {position} swapped with its neighbour");
+            self.push(visit, ("swap", Some(position)), name, proof, None);
             candidates.push(("neighbour", self.proof[other.start..other.end].to_vec()));
         }
         for (what, bytes) in candidates {
             let mut proof = self.proof.to_vec();
             proof[place.start..place.end].copy_from_slice(&bytes);
             let laxity = self.second_spelling(place, &proof);
-            self.push(
-                all,
-                format!("field {position} replaced by: {what}"),
-                proof,
-                laxity,
-            );
+            let name = format!("field {position} replaced by: {what}");
+            self.push(visit, (what, Some(position)), name, proof, laxity);
         }
     }
 
@@ -309,7 +329,7 @@ impl Campaign<'_> {
         }
     }
 
-    fn change_length(&self, places: &[Place], all: &mut Vec<Mutation>) {
+    fn change_length(&self, places: &[Place], visit: Visit<'_>) {
         for (name, tail) in [
             ("a zero byte", vec![0]),
             ("a word", vec![0; 32]),
@@ -318,60 +338,57 @@ impl Campaign<'_> {
         ] {
             let proof = [self.proof, tail.as_slice()].concat();
             let laxity = Some(Laxity::TrailingBytes);
-            self.push(all, format!("followed by {name}"), proof, laxity);
+            let name = format!("followed by {name}");
+            self.push(visit, ("trailing", None), name, proof, laxity);
         }
-        self.push(
-            all,
-            "led by a zero byte".into(),
-            [&[0], self.proof].concat(),
-            None,
-        );
+        let name = "led by a zero byte".to_owned();
+        let proof = [&[0], self.proof].concat();
+        self.push(visit, ("leading", None), name, proof, None);
         for (position, place) in places.iter().enumerate() {
             let (before, field) = (
                 &self.proof[..place.start],
                 &self.proof[place.start..place.end],
             );
             let after = &self.proof[place.end..];
-            self.push(
-                all,
-                format!("cut off before field {position}"),
-                before.to_vec(),
-                None,
-            );
+            let here = Some(position);
+            let name = format!("cut off before field {position}");
+            self.push(visit, ("cut before", here), name, before.to_vec(), None);
             let inside = self.proof[..place.end - 1].to_vec();
-            self.push(
-                all,
-                format!("cut off inside field {position}"),
-                inside,
-                None,
-            );
+            let name = format!("cut off inside field {position}");
+            self.push(visit, ("cut inside", here), name, inside, None);
             let dropped = [before, after].concat();
-            self.push(all, format!("without field {position}"), dropped, None);
+            let name = format!("without field {position}");
+            self.push(visit, ("dropped", here), name, dropped, None);
             let doubled = [before, field, field, after].concat();
             // The last field doubled is the proof with bytes behind it.
             let laxity = after.is_empty().then_some(Laxity::TrailingBytes);
-            self.push(all, format!("field {position} doubled"), doubled, laxity);
+            let name = format!("field {position} doubled");
+            self.push(visit, ("doubled", here), name, doubled, laxity);
         }
     }
 
-    fn replace_everything(&self, all: &mut Vec<Mutation>) {
+    fn replace_everything(&self, visit: Visit<'_>) {
         let mut rng = ChaCha20Rng::seed_from_u64(self.seed ^ 0x6172_6261_6765);
+        let label = ("garbage", None);
         for byte in [0x00, 0x01, 0x80, 0xff] {
             let proof = vec![byte; self.proof.len()];
-            self.push(all, format!("nothing but {byte:#04x}"), proof, None);
+            let name = format!("nothing but {byte:#04x}");
+            self.push(visit, label, name, proof, None);
         }
         for round in 0..16 {
             let mut proof = vec![0; self.proof.len()];
             rng.fill_bytes(&mut proof);
-            self.push(all, format!("garbage {round}"), proof, None);
+            self.push(visit, label, format!("garbage {round}"), proof, None);
             let from = rng.gen_range(0..self.proof.len());
             let mut proof = self.proof.to_vec();
             rng.fill_bytes(&mut proof[from..]);
-            self.push(all, format!("garbage from byte {from}"), proof, None);
+            let name = format!("garbage from byte {from}");
+            self.push(visit, label, name, proof, None);
         }
     }
 
-    fn change_instances(&self, all: &mut Vec<Mutation>) {
+    fn change_instances(&self, visit: Visit<'_>) {
+        let (changed, moved) = ("public input changed", "public inputs moved");
         for (column, values) in self.instances.iter().enumerate() {
             for (row, value) in values.iter().enumerate() {
                 let place = format!("public input {row} of column {column}");
@@ -387,35 +404,39 @@ impl Campaign<'_> {
                 ] {
                     let mut instances = self.instances.to_vec();
                     instances[column][row] = other;
-                    self.push_instances(all, format!("{place} is {what}"), instances);
+                    self.push_instances(visit, changed, format!("{place} is {what}"), instances);
                 }
                 let mut instances = self.instances.to_vec();
                 instances[column].remove(row);
-                self.push_instances(all, format!("{place} is missing"), instances);
+                self.push_instances(visit, moved, format!("{place} is missing"), instances);
                 let mut instances = self.instances.to_vec();
                 instances[column].rotate_left(row);
-                self.push_instances(all, format!("{place} is first"), instances);
+                self.push_instances(visit, moved, format!("{place} is first"), instances);
             }
             let mut instances = self.instances.to_vec();
             instances[column].push(Fr::ZERO);
-            self.push_instances(all, format!("column {column} has a zero more"), instances);
+            let name = format!("column {column} has a zero more");
+            self.push_instances(visit, moved, name, instances);
             let mut instances = self.instances.to_vec();
             instances[column].resize(1 << self.key.parts().k, Fr::ONE);
-            self.push_instances(all, format!("column {column} fills the domain"), instances);
+            let name = format!("column {column} fills the domain");
+            self.push_instances(visit, moved, name, instances);
             if column > 0 {
                 // The transcript absorbs the same values in the same order.
                 let mut instances = self.instances.to_vec();
-                let moved = instances[column].remove(0);
-                instances[column - 1].push(moved);
-                self.push_instances(all, format!("column {column} lent a value"), instances);
+                let lent = instances[column].remove(0);
+                instances[column - 1].push(lent);
+                let name = format!("column {column} lent a value");
+                self.push_instances(visit, moved, name, instances);
             }
             let mut instances = self.instances.to_vec();
             instances.remove(column);
-            self.push_instances(all, format!("column {column} is missing"), instances);
+            let name = format!("column {column} is missing");
+            self.push_instances(visit, moved, name, instances);
         }
         let mut instances = self.instances.to_vec();
         instances.push(Vec::new());
-        self.push_instances(all, "an empty column more".into(), instances);
+        self.push_instances(visit, moved, "an empty column more".into(), instances);
     }
 }
 

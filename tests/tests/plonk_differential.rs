@@ -24,7 +24,8 @@ use std::time::Instant;
 use circuits::{Bare, Lookups, Phases, Tall, Toy, Wide};
 use halo2_proofs::halo2curves::bn256::Fr;
 use halo2curves::ff::Field;
-use proving::{Case, reference_string, to_ark};
+use proving::{Case, reference_string};
+use tests::halo2::to_ark;
 use tests::mutation::{Campaign, Laxity, mutations};
 use verifier::TranscriptKind::{Keccak, Poseidon};
 use verifier::key::ProofField;
@@ -234,11 +235,7 @@ fn every_byte_of_the_key_matters() {
     let lookups = Case::new(&Lookups { seed: 3 }, Poseidon, true);
     let phases = Case::new(&Phases { seed: 4 }, Keccak, true);
     for case in [lookups, phases] {
-        let instances: Vec<Vec<_>> = case
-            .instances
-            .iter()
-            .map(|column| column.iter().map(to_ark).collect())
-            .collect();
+        let instances = to_ark(&case.instances);
         let bytes = case.key.encode();
         let honest = case.key.parts();
         let mut decoded = 0;

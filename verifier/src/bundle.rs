@@ -306,6 +306,22 @@ impl Bundle {
         if !last.after.is_batch_end() {
             return invalid("a group or a promised bid is open at the end");
         }
+        // The digest packs four counts of 64 bits into one field element of 254, so numbers of the same residue would
+        // be a second spelling of a state. The end's counts are those of the words; no other spelling stays below them.
+        let end = last.after.counts;
+        let is_within = |counts: &WordCounts| {
+            counts.ops <= end.ops
+                && counts.withdrawals <= end.withdrawals
+                && counts.inbox <= end.inbox
+                && counts.signed_operations <= end.signed_operations
+        };
+        if !self
+            .chunks
+            .iter()
+            .all(|chunk| is_within(&chunk.after.counts))
+        {
+            return invalid("a chunk counts more than the batch");
+        }
         Ok(last.after)
     }
 

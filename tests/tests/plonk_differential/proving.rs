@@ -1,31 +1,20 @@
 //! halo2's side: real keys, real proofs, and halo2's own verdict on any bytes.
 
-use std::cell::RefCell;
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
-use halo2_proofs::plonk::{
-    ProvingKey, VerifyingKey, create_proof, keygen_pk, keygen_vk_custom, verify_proof,
-};
+use halo2_proofs::plonk::{ProvingKey, VerifyingKey, create_proof, keygen_pk, keygen_vk_custom};
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
-use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
-use halo2_proofs::poly::kzg::strategy::SingleStrategy;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptRead, TranscriptWrite};
+use halo2_proofs::poly::kzg::multiopen::ProverSHPLONK;
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use prover::export::key_description;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use snark_verifier::loader::native::NativeLoader;
-use snark_verifier::system::halo2::transcript::halo2::PoseidonTranscript;
+use tests::halo2::{Poseidon, accepts, accepts_with_poseidon, to_ark};
 use verifier::{KeyDescription, PlonkError, TranscriptKind, verify_plonk};
 
 use super::circuits::Toy;
 use super::evm::EvmTranscript;
 
 type Scheme = KZGCommitmentScheme<Bn256>;
-
-/// The transcript the project's inner proofs use.
-type Poseidon<S> = PoseidonTranscript<G1Affine, NativeLoader, S, 3, 2, 8, 57>;
 
 /// An honest proof, its key in both forms and its public inputs.
 pub(crate) struct Case {
@@ -93,45 +82,21 @@ impl Case {
         instances: &[Vec<Fr>],
         proof: &[u8],
     ) -> Result<(), PlonkError> {
-        let instances: Vec<Vec<_>> = instances
-            .iter()
-            .map(|column| column.iter().map(to_ark).collect())
-            .collect();
-        verify_plonk(&self.key, &instances, proof)
+        verify_plonk(&self.key, &to_ark(instances), proof)
     }
 
     /// halo2's verdict under this key; a panic counts as a refusal.
     pub(crate) fn halo2_verdict(&self, instances: &[Vec<Fr>], proof: &[u8]) -> bool {
-        let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-        catch_unwind(AssertUnwindSafe(|| match self.key.parts().transcript {
-            TranscriptKind::Poseidon => with_poseidon(proof, |transcript| {
-                verify(&self.params, &self.halo2_key, &columns, transcript)
-            }),
+        match self.key.parts().transcript {
+            TranscriptKind::Poseidon => {
+                accepts_with_poseidon(&self.params, &self.halo2_key, instances, proof)
+            }
             TranscriptKind::Keccak => {
                 let mut transcript = EvmTranscript::new(proof);
-                verify(&self.params, &self.halo2_key, &columns, &mut transcript)
+                accepts(&self.params, &self.halo2_key, instances, &mut transcript)
             }
-        }))
-        .unwrap_or(false)
+        }
     }
-}
-
-/// A scalar of halo2curves as one of arkworks, by its canonical bytes.
-pub(crate) fn to_ark(scalar: &Fr) -> ark_bn254::Fr {
-    verifier::field::scalar_from_le(&scalar.to_bytes()).expect("canonical bytes")
-}
-
-/// Making the constants of a Poseidon transcript takes longer than verifying a small proof: one
-/// transcript a thread is made and reset for each use.
-fn with_poseidon<R>(proof: &[u8], use_it: impl FnOnce(&mut Poseidon<Cursor<Vec<u8>>>) -> R) -> R {
-    thread_local! {
-        static TRANSCRIPT: RefCell<Poseidon<Cursor<Vec<u8>>>> =
-            RefCell::new(Poseidon::<Cursor<Vec<u8>>>::new::<0>(Cursor::new(Vec::new())));
-    }
-    TRANSCRIPT.with_borrow_mut(|transcript| {
-        transcript.new_stream(Cursor::new(proof.to_vec()));
-        use_it(transcript)
-    })
 }
 
 fn prove<C: Toy + Clone, E: EncodedChallenge<G1Affine>>(
@@ -151,21 +116,4 @@ fn prove<C: Toy + Clone, E: EncodedChallenge<G1Affine>>(
         transcript,
     )
     .expect("a proof of a satisfied circuit");
-}
-
-fn verify<E: EncodedChallenge<G1Affine>>(
-    params: &ParamsKZG<Bn256>,
-    key: &VerifyingKey<G1Affine>,
-    columns: &[&[Fr]],
-    transcript: &mut impl TranscriptRead<G1Affine, E>,
-) -> bool {
-    let strategy = SingleStrategy::new(params);
-    verify_proof::<Scheme, VerifierSHPLONK<'_, Bn256>, E, _, _>(
-        params,
-        key,
-        strategy,
-        &[columns],
-        transcript,
-    )
-    .is_ok()
 }
