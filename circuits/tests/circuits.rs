@@ -8,6 +8,8 @@ mod chunk;
 mod cost;
 #[path = "circuits/data.rs"]
 mod data;
+#[path = "circuits/ends.rs"]
+mod ends;
 #[path = "circuits/forger.rs"]
 mod forger;
 #[path = "circuits/forgeries.rs"]
@@ -20,8 +22,12 @@ mod ledger;
 mod merkle;
 #[path = "circuits/mutation.rs"]
 mod mutation;
+#[path = "circuits/noops.rs"]
+mod noops;
 #[path = "circuits/poseidon.rs"]
 mod poseidon;
+#[path = "circuits/random.rs"]
+mod random;
 #[path = "circuits/range.rs"]
 mod range;
 #[path = "circuits/signature.rs"]
