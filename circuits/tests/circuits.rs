@@ -8,6 +8,8 @@ mod chunk;
 mod cost;
 #[path = "circuits/data.rs"]
 mod data;
+#[path = "circuits/dropped.rs"]
+mod dropped;
 #[path = "circuits/ends.rs"]
 mod ends;
 #[path = "circuits/forger.rs"]
@@ -32,3 +34,5 @@ mod random;
 mod range;
 #[path = "circuits/signature.rs"]
 mod signature;
+#[path = "circuits/wave.rs"]
+mod wave;

@@ -257,16 +257,6 @@ impl Checker {
         &self.kinds[&self.selector(polynomial)].rows
     }
 
-    /// Every selector that is switched on: column and row.
-    pub(crate) fn selectors(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let rows = |(column, kind): (&usize, &Kind)| {
-            let column = *column;
-            let rows = kind.rows.clone();
-            rows.into_iter().map(move |row| (column, row))
-        };
-        self.kinds.iter().flat_map(rows)
-    }
-
     /// All copies.
     pub(crate) fn copies(&self) -> &[(At, At)] {
         &self.pairs

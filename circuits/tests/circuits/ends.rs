@@ -63,8 +63,8 @@ fn every_public_input_is_bound() {
         let checker = Checker::new(&circuit);
         let trace = circuit.trace().unwrap();
         assert_eq!(checker.violations(trace, &inputs), vec![], "{name}");
-        for index in 0..inputs.len() {
-            for other in changes(inputs[index]) {
+        for (index, input) in inputs.iter().enumerate() {
+            for other in changes(*input) {
                 let mut wrong = inputs;
                 wrong[index] = other;
                 let broken = checker.unequal(trace, &wrong);
