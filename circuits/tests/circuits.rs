@@ -6,6 +6,10 @@ mod checker;
 mod chunk;
 #[path = "circuits/cost.rs"]
 mod cost;
+#[path = "circuits/dropped.rs"]
+mod dropped;
+#[path = "circuits/ends.rs"]
+mod ends;
 #[path = "circuits/forger.rs"]
 mod forger;
 #[path = "circuits/forgeries.rs"]
@@ -18,9 +22,15 @@ mod ledger;
 mod merkle;
 #[path = "circuits/mutation.rs"]
 mod mutation;
+#[path = "circuits/noops.rs"]
+mod noops;
 #[path = "circuits/poseidon.rs"]
 mod poseidon;
+#[path = "circuits/random.rs"]
+mod random;
 #[path = "circuits/range.rs"]
 mod range;
 #[path = "circuits/signature.rs"]
 mod signature;
+#[path = "circuits/wave.rs"]
+mod wave;

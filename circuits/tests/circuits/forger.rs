@@ -74,9 +74,14 @@ impl Forger {
             leaf
         };
         let state = State::new((0..6).map(leaf).collect());
+        let domain = Domain::new(31_337, L1Address([7; 20]), [9; 32], 1);
+        Self::on(state, domain)
+    }
+
+    /// Any other state, at the start of a batch.
+    pub(crate) fn on(state: State, domain: Domain) -> Self {
         let start =
             Threaded::batch_start(state.root(), state.leaf_count(), Height(START_HEIGHT), 5);
-        let domain = Domain::new(31_337, L1Address([7; 20]), [9; 32], 1);
         Self {
             state,
             threaded: start,

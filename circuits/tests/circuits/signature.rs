@@ -101,7 +101,7 @@ fn order() -> Fr {
 }
 
 /// All points of order dividing 8: multiples of one of order 8.
-fn small_order() -> Vec<Point<Fr>> {
+pub(crate) fn small_order() -> Vec<Point<Fr>> {
     // x such that (x, y) has order 8: found as 2T = a point of order 4, whose y is 0.
     let a = Fr::from(168_700);
     let d = Fr::from(168_696);
