@@ -12,6 +12,7 @@ use api::ledger::BatchJson;
 use api::rpc::QuorateClient;
 use api::status::{Stage, TransactionStatus};
 use api::text::HashText;
+use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::BatchRequestBuilder;
 use jsonrpsee::http_client::HttpClient;
@@ -250,9 +251,19 @@ impl Campaign {
         };
         self.starts.push(start);
         let client = node.client();
-        self.check(&client);
-        let batch = self.check_batches(&client);
-        if self.sealed > 0 && self.proving.is_none() {
+        let asked = self
+            .check(&client)
+            .and_then(|_| self.check_batches(&client));
+        let batch = match (asked, life) {
+            (Ok(batch), _) => batch,
+            // Blocks and seals pass their points without any load, also while the node is being asked.
+            (Err(_), Life::Point(name, _)) => {
+                self.expect_abort(&mut node, name);
+                return false;
+            }
+            (Err(error), _) => panic!("{life:?}: {error}"),
+        };
+        if self.sealed > 0 && self.proving.is_none() && armed.is_none() {
             self.start_proving(&node);
         }
         let stop = CancellationToken::new();
@@ -265,12 +276,7 @@ impl Campaign {
                 if name.starts_with("proof.") {
                     self.submit(&node, name);
                 }
-                let status = node.process.wait(PATIENCE);
-                let log = self.chain.log();
-                let status = status.unwrap_or_else(|| panic!("{life:?} was never passed: {log}"));
-                assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{log}");
-                assert!(log.contains("FAILPOINT: aborting"), "{life:?}: {log}");
-                *self.points.entry(name).or_default() += 1;
+                self.expect_abort(&mut node, name);
             }
             Life::Killed(moment) | Life::KilledEarly(moment) => {
                 std::thread::sleep(Duration::from_millis(moment));
@@ -291,6 +297,16 @@ impl Campaign {
             .is_some_and(|opened| opened + SEAL_SOON_MS < now_ms)
     }
 
+    /// The node must end by its own hand, at this point.
+    fn expect_abort(&mut self, node: &mut Node, name: &'static str) {
+        let status = node.process.wait(PATIENCE);
+        let log = self.chain.log();
+        let status = status.unwrap_or_else(|| panic!("{name} was never passed: {log}"));
+        assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{log}");
+        assert!(log.contains("FAILPOINT: aborting"), "{name}: {log}");
+        *self.points.entry(name).or_default() += 1;
+    }
+
     fn join(&mut self, drivers: Vec<tokio::task::JoinHandle<Driver>>) {
         for driver in drivers {
             let ended = self.runtime.block_on(driver);
@@ -299,43 +315,39 @@ impl Campaign {
     }
 
     /// Asks the node for everything that was ever acknowledged, and for what had no answer.
-    fn check(&mut self, client: &HttpClient) -> usize {
+    fn check(&mut self, client: &HttpClient) -> Result<usize, ClientError> {
         let mut pending = 0;
         for driver in &mut self.drivers {
             let unsure = driver.unsure();
             let known: Vec<bool> = self
                 .runtime
-                .block_on(statuses(client, &unsure))
+                .block_on(statuses(client, &unsure))?
                 .iter()
                 .map(|status| status.stage != Stage::UnknownHere)
                 .collect();
             driver.settle(&known);
             let ids: Vec<_> = driver.acknowledged.iter().map(|op| op.id.clone()).collect();
-            let statuses = self.runtime.block_on(statuses(client, &ids));
+            let statuses = self.runtime.block_on(statuses(client, &ids))?;
             for (operation, status) in driver.acknowledged.iter_mut().zip(&statuses) {
                 operation.learn(status);
                 pending += usize::from(status.stage == Stage::Pending);
             }
         }
-        pending
+        Ok(pending)
     }
 
     /// Checks that no sealed batch and no stored proof is gone; returns the open batch.
-    fn check_batches(&mut self, client: &HttpClient) -> BatchJson {
-        let call = self.runtime.block_on(client.batch(None));
-        let open = call.expect("the open batch");
+    fn check_batches(&mut self, client: &HttpClient) -> Result<BatchJson, ClientError> {
+        let open = self.runtime.block_on(client.batch(None))?;
         let sealed = open.number - 1;
         assert!(sealed >= self.sealed, "a sealed batch is gone");
         self.sealed = sealed;
         if sealed > 0 && self.is_proof_stored {
-            let first = self
-                .runtime
-                .block_on(client.batch(Some(1)))
-                .expect("a batch");
+            let first = self.runtime.block_on(client.batch(Some(1)))?;
             let data = first.jobs.iter().find(|job| job.kind == JobKind::Data);
             assert!(data.is_some_and(|job| job.proven_ms.is_some()), "{first:?}");
         }
-        open
+        Ok(open)
     }
 
     /// Proves the data job of the first batch, for real, while the kills go on: a node takes a proof whenever it comes.
@@ -378,7 +390,7 @@ impl Campaign {
         let client = node.client();
         // Nobody writes any more; everything accepted must come to its end.
         let until = Instant::now() + PATIENCE;
-        while self.check(&client) > 0 {
+        while self.check(&client).expect("the node answers") > 0 {
             assert!(Instant::now() < until, "operations stay pending");
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -469,7 +481,10 @@ impl Campaign {
 }
 
 /// What the node says of these operations, in order.
-async fn statuses(client: &HttpClient, ids: &[HashText]) -> Vec<TransactionStatus> {
+async fn statuses(
+    client: &HttpClient,
+    ids: &[HashText],
+) -> Result<Vec<TransactionStatus>, ClientError> {
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(IDS_PER_CALL) {
         let mut calls = BatchRequestBuilder::new();
@@ -479,9 +494,8 @@ async fn statuses(client: &HttpClient, ids: &[HashText]) -> Vec<TransactionStatu
                 .insert(method, rpc_params![id])
                 .expect("an id is JSON");
         }
-        let answers = client.batch_request::<TransactionStatus>(calls).await;
-        let answers = answers.expect("the node answers");
+        let answers = client.batch_request::<TransactionStatus>(calls).await?;
         found.extend(answers.into_iter().map(|answer| answer.expect("a status")));
     }
-    found
+    Ok(found)
 }
