@@ -212,13 +212,14 @@ impl Campaign {
                 Some(life)
             } else if !self.seals.is_empty() {
                 self.seals.pop()
-            } else if !self.proofs.is_empty() {
-                let proving = self.proving.as_ref().expect("a batch was sealed");
+            } else if self.proofs.is_empty() {
+                None
+            } else if let Some(proving) = &self.proving {
                 let proven = proving.recv_timeout(Duration::from_secs(300));
                 self.proven = Some(proven.expect("a proof of a data job"));
                 self.proofs.pop()
             } else {
-                None
+                Some(Life::Killed(LIFE_MS_MAX)) // a life that starts the proof
             };
             let Some(life) = life else { break };
             is_seal_near = self.live(life);
