@@ -191,7 +191,8 @@ fn the_parents_certificate_is_judged_by_the_parents_set() {
     certify(&mut world, &[(0, at(5)), (2, at(5)), (3, at(5))]);
     assert!(judge_in(&world, &plain(&world)).is_valid());
     // the first block has none
-    let fresh = World::new(world.genesis.leaves.clone(), 5);
+    let mut fresh = World::new(world.genesis.leaves.clone(), 5);
+    fresh.genesis.fee_leaves = world.genesis.fee_leaves;
     let first = plain(&fresh);
     assert!(judge_in(&fresh, &first).is_valid());
     let mut early = first;
