@@ -1,4 +1,5 @@
-//! Columns of the circuits, and who lives where in a row.
+//! Columns of the chunk circuit, and who lives where in a row. The data circuit has its own
+//! (`data::layout`).
 //!
 //! Every row is `WIDTH` advice cells wide and belongs to one *kind*, switched on by a fixed column.
 //! The widest kind decides `WIDTH`: one Poseidon permutation of six elements in a single row.
@@ -79,14 +80,6 @@ fixed! {
     First,
     /// Digest of a threaded state.
     Ends,
-    /// Data circuit: range row of 25 bytes.
-    Range25,
-    /// Data circuit: range row of four times 6 bytes.
-    Range6And6And6And6,
-    /// Data circuit: constants before the first group.
-    DataStart,
-    /// Data circuit: one absorbed group.
-    DataGroup,
 }
 
 /// The columns of a circuit.

@@ -1,7 +1,8 @@
 //! Constraints and nothing else: the chunk circuit and the data circuit, and the gadgets they are made of.
 //!
-//! A circuit here is gates ([`trace::GateSet`]), wiring that depends on capacity only
-//! ([`trace::Wiring`]) and, when proving, a table of cells ([`trace::Trace`]). Witnesses come from
+//! The chunk circuit is gates ([`trace::GateSet`]), wiring that depends on capacity only
+//! ([`trace::Wiring`]) and, when proving, a table of cells ([`trace::Trace`]); the data circuit, which
+//! is as narrow as the other is wide, has columns and a table of its own (ADR 0004). Witnesses come from
 //! `protocol::witness`; `protocol` is the native twin of every rule. Equations are written once, over
 //! [`algebra::Algebra`], and serve as gates and as witness makers.
 //!

@@ -6,8 +6,6 @@ mod checker;
 mod chunk;
 #[path = "circuits/cost.rs"]
 mod cost;
-#[path = "circuits/data.rs"]
-mod data;
 #[path = "circuits/forger.rs"]
 mod forger;
 #[path = "circuits/forgeries.rs"]

@@ -51,8 +51,8 @@ pub const WITHDRAWAL_WORDS: usize = 2;
 pub const WITHDRAWALS_PER_BATCH_MAX: u64 = 512;
 /// Inbox items that always fit one batch alone, whatever they hold.
 pub const INBOX_PER_BATCH_MAX: u64 = 128;
-/// Slot pairs of one chunk: capacity of the chunk circuit, two operations each.
-pub const CHUNK_PAIRS: usize = 72;
+/// Slot pairs of one chunk, two operations each: the most that the chunk circuit's 2^15 rows hold.
+pub const CHUNK_PAIRS: usize = 98;
 /// Absorptions (Poseidon permutations over four tagged words) of one batch: capacity of the data circuit.
 pub const BATCH_ABSORPTIONS_MAX: u64 = 1_024;
 /// A batch seals when its first block is at least this much older than its last, in milliseconds.

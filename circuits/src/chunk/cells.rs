@@ -277,6 +277,24 @@ cells! {
     }
 }
 
+/// Bits of the amount's exponent, low first.
+pub(super) const EXPONENT: [Cell; 5] = [
+    Cell::Exponent0,
+    Cell::Exponent1,
+    Cell::Exponent2,
+    Cell::Exponent3,
+    Cell::Exponent4,
+];
+
+/// Bits of the fee's exponent, low first.
+pub(super) const FEE_EXPONENT: [Cell; 5] = [
+    Cell::FeeExponent0,
+    Cell::FeeExponent1,
+    Cell::FeeExponent2,
+    Cell::FeeExponent3,
+    Cell::FeeExponent4,
+];
+
 const LOCAL_PER_ROW: usize = WIDTH - EQUALITY;
 
 impl Cell {

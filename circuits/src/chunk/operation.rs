@@ -12,7 +12,7 @@ use protocol::transition::{Header, Operation};
 use protocol::witness::AccessWitness;
 use protocol::words::WordReader;
 
-use super::cells::Cell;
+use super::cells::{Cell, EXPONENT, FEE_EXPONENT};
 use crate::convert::{NativeField, bits, from_u128, limbs, power_of_two, to_circuit, to_native};
 use crate::gadgets::edwards::Point;
 use crate::gadgets::signature::{SignatureValues, placeholder};
@@ -56,21 +56,6 @@ const LEAVES: [[Cell; 7]; 3] = [
 ];
 
 const KEYS: [[Cell; 2]; 2] = [[Cell::X1, Cell::Y1], [Cell::X2, Cell::Y2]];
-
-const EXPONENT: [Cell; 5] = [
-    Cell::Exponent0,
-    Cell::Exponent1,
-    Cell::Exponent2,
-    Cell::Exponent3,
-    Cell::Exponent4,
-];
-const FEE_EXPONENT: [Cell; 5] = [
-    Cell::FeeExponent0,
-    Cell::FeeExponent1,
-    Cell::FeeExponent2,
-    Cell::FeeExponent3,
-    Cell::FeeExponent4,
-];
 
 impl Inputs {
     /// Sets a cell.

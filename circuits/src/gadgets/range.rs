@@ -38,17 +38,10 @@ pub enum Pattern {
     Spare,
     /// 30, 8, 16, 6, 6, 4, 4 and 36 bits.
     Small,
-    /// 200 bits.
-    Bytes25,
-    /// Four times 48 bits.
-    Bytes6And6And6And6,
 }
 
 impl Pattern {
-    /// Patterns of the data circuit.
-    pub const DATA: [Pattern; 2] = [Pattern::Bytes25, Pattern::Bytes6And6And6And6];
-
-    /// Patterns of the chunk circuit.
+    /// Patterns of the chunk circuit: all of them.
     pub const CHUNK: [Pattern; 6] = [
         Pattern::Bytes20And5,
         Pattern::Bytes15And8,
@@ -68,8 +61,6 @@ impl Pattern {
             Pattern::Bytes16And8 => &[64, 32],
             Pattern::Spare => &[44, 38, 14],
             Pattern::Small => &[15, 4, 8, 3, 3, 2, 2, 18],
-            Pattern::Bytes25 => &[100],
-            Pattern::Bytes6And6And6And6 => &[24, 24, 24, 24],
         }
     }
 
@@ -83,8 +74,6 @@ impl Pattern {
             Pattern::Bytes16And8 => Fixed::Range16And8,
             Pattern::Spare => Fixed::RangeSpare,
             Pattern::Small => Fixed::RangeSmall,
-            Pattern::Bytes25 => Fixed::Range25,
-            Pattern::Bytes6And6And6And6 => Fixed::Range6And6And6And6,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_GOLDEN=1` rewrites the file.
 
-use circuits::chunk::{ChunkCircuit, ChunkShape, SLOT_ROWS};
+use circuits::chunk::{BLINDED_ROWS, ChunkCircuit, ChunkShape, SLOT_ROWS};
 use circuits::layout::{DEGREE, EQUALITY, WIDTH};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, keygen_vk};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -28,6 +28,18 @@ fn declared_degree_covers_every_gate() {
         .unwrap();
     assert!(highest <= DEGREE, "{highest}");
     assert_eq!(cs.degree(), DEGREE);
+}
+
+#[test]
+fn chunk_of_the_protocol_is_the_largest_of_its_k() {
+    assert_eq!(system().blinding_factors() + 1, BLINDED_ROWS);
+    let shape = ChunkShape::protocol();
+    let usable = (1 << shape.k()) - BLINDED_ROWS;
+    assert!(shape.rows() <= usable, "{} of {usable} rows", shape.rows());
+    let larger = ChunkShape {
+        pairs: shape.pairs + 1,
+    };
+    assert_eq!(larger.k(), shape.k() + 1);
 }
 
 #[test]

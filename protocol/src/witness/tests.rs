@@ -167,6 +167,9 @@ fn random_batches_are_self_contained_and_chain() {
     }
 }
 
+/// Slots of a full chunk.
+const CHUNK_SLOTS: u64 = 2 * CHUNK_PAIRS as u64;
+
 /// Transfers from key 1 to key 2, nonces from `nonce`.
 fn transfers(world: &World, nonce: u64, count: u64) -> Vec<Draft> {
     (0..count)
@@ -212,7 +215,8 @@ fn small_world() -> World {
 fn a_group_may_cross_a_chunk_and_blocks_may_too() {
     let mut world = small_world();
     let before = (world.state.clone(), Height(0), 0);
-    let block = world.plain_block(vec![], entries(&world, 142, 4));
+    let singles = CHUNK_SLOTS - 2;
+    let block = world.plain_block(vec![], entries(&world, singles, 4));
     world.apply(&block);
     let next = world.plain_block(vec![], entries(&world, 3, 0));
     world.apply(&next);
@@ -222,7 +226,7 @@ fn a_group_may_cross_a_chunk_and_blocks_may_too() {
             .iter()
             .map(|chunk| chunk.pairs.len())
             .collect::<Vec<_>>(),
-        [72, 3]
+        [CHUNK_PAIRS, 3]
     );
     let crossing = chunks[0].after.group;
     assert_eq!(crossing.members, 2);
@@ -234,7 +238,7 @@ fn a_group_may_cross_a_chunk_and_blocks_may_too() {
 fn a_batch_that_ends_with_a_full_chunk_has_no_empty_one() {
     let mut world = small_world();
     let before = (world.state.clone(), Height(0), 0);
-    let block = world.plain_block(vec![], entries(&world, 144, 0));
+    let block = world.plain_block(vec![], entries(&world, CHUNK_SLOTS, 0));
     world.apply(&block);
     let chunks = check_batch(&world, before.clone(), &[block]);
     assert_eq!(chunks.len(), 1);

@@ -113,9 +113,10 @@ async fn proven_jobs_become_a_bundle_that_rebuilds_the_state() {
 async fn a_full_chunk_is_a_job_before_its_batch_is_sealed() {
     let dir = Arc::new(tempfile::TempDir::new().unwrap());
     let mut rig = Rig::open(dir, MempoolConfig::default(), JobsConfig::default()).unwrap();
-    for nonce in 0..150 {
+    let slots = 2 * u64::try_from(CHUNK_PAIRS).unwrap();
+    for nonce in 0..slots {
         rig.send_one(sign(transfer(1, 2, nonce, 1, 0))).unwrap();
-        if nonce % 50 == 49 {
+        if nonce % 50 == 49 || nonce + 1 == slots {
             rig.block();
         }
     }

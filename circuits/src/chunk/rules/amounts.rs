@@ -5,25 +5,9 @@ use protocol::params::{BID_FLOOR, BURN_NUMERATOR, BURN_SHIFT};
 
 use super::Slot;
 use crate::algebra::{Algebra, sum};
-use crate::chunk::cells::Cell;
+use crate::chunk::cells::{Cell, EXPONENT, FEE_EXPONENT};
 use crate::convert::{bits, from_u128, limbs, power_of_two};
 use crate::window::{Hintable, Window};
-
-/// Bits of an exponent, low first.
-const EXPONENT: [Cell; 5] = [
-    Cell::Exponent0,
-    Cell::Exponent1,
-    Cell::Exponent2,
-    Cell::Exponent3,
-    Cell::Exponent4,
-];
-const FEE_EXPONENT: [Cell; 5] = [
-    Cell::FeeExponent0,
-    Cell::FeeExponent1,
-    Cell::FeeExponent2,
-    Cell::FeeExponent3,
-    Cell::FeeExponent4,
-];
 
 /// Cells of one coordinate of the stated key.
 struct Coordinate {
