@@ -219,6 +219,8 @@ pub struct BatchJob {
     pub leased_ms: Option<u64>,
     /// When its proof was accepted.
     pub proven_ms: Option<u64>,
+    /// How often a worker has taken the job.
+    pub attempts: u32,
     /// Who works on it or has proven it.
     pub worker: Option<String>,
     /// Phase the worker reported last.

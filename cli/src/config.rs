@@ -44,6 +44,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) jobs: String,
     /// Time between blocks.
     pub(crate) block_interval_ms: u64,
+    /// A worker's lease ends so long after its last heartbeat.
+    pub(crate) lease_ms: u64,
     /// Least fee, in base units, as a decimal text.
     pub(crate) fee_min: String,
 }
@@ -57,6 +59,7 @@ impl Default for SequencerSettings {
             rpc: "127.0.0.1:8545".to_owned(),
             jobs: "127.0.0.1:8546".to_owned(),
             block_interval_ms: 200,
+            lease_ms: 30_000,
             fee_min: "0".to_owned(),
         }
     }

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) jobs: SocketAddr,
     /// Time between blocks.
     pub(crate) block_interval: Duration,
+    /// How long a worker's lease lasts after its last heartbeat.
+    pub(crate) lease: Duration,
     /// Least fee.
     pub(crate) fee_min: Amount,
 }
@@ -51,6 +53,7 @@ impl Plan {
         config.block_interval = self.block_interval;
         config.rpc.listen = self.rpc;
         config.jobs.listen = self.jobs;
+        config.jobs.lease = self.lease;
         config.jobs.chunk_memory_mb = CHUNK_MEMORY_MB;
         config.jobs.data_memory_mb = DATA_MEMORY_MB;
         config.mempool.fee_min = self.fee_min;

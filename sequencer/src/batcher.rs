@@ -271,6 +271,7 @@ fn new_job(
         created_ms: now_ms(),
         leased_ms: None,
         proven_ms: None,
+        attempts: 0,
         worker: None,
     };
     (JobId::new(kind, &witness).0, record, witness)

@@ -146,7 +146,7 @@ impl Rig {
     ) -> Result<Self, StorageError> {
         let genesis = genesis();
         let store = Arc::new(Store::open(&dir.path().join("db"), &genesis)?);
-        store.read_everything()?;
+        store.read_for_start()?;
         let (state, tip) = store.load_state(&genesis)?;
         let constants = ChainConstants::new(&genesis);
         let events = Events::new();

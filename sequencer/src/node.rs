@@ -218,7 +218,7 @@ impl Opened {
     fn new(config: &NodeConfig) -> Result<Self, NodeError> {
         let started = std::time::Instant::now();
         let store = Arc::new(Store::open(&config.data_dir, &config.genesis)?);
-        let entries = store.read_everything()?;
+        let entries = store.read_for_start()?;
         let (state, tip) = store.load_state(&config.genesis)?;
         let constants = ChainConstants::new(&config.genesis);
         let events = Events::new();

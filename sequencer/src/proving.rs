@@ -131,11 +131,12 @@ impl RocksQueue {
         events: Events,
     ) -> Result<Self, StorageError> {
         let mut queue = Queue::default();
-        let (open, done) = store.unproven_jobs()?;
+        let proven = store.proven_up_to()?;
+        let (open, done) = store.unproven_jobs(BatchNumber(proven))?;
         queue.done = done;
         let mut sealed: Vec<BatchNumber> = Vec::new();
         let newest = store.open_batch()?.number;
-        for number in 1..newest.0 {
+        for number in proven.saturating_add(1)..newest.0 {
             let number = BatchNumber(number);
             let batch = store
                 .batch(number)?
@@ -156,7 +157,7 @@ impl RocksQueue {
             events,
             queue: Mutex::new(queue),
             verifications: Semaphore::new(VERIFICATIONS_MAX),
-            proven_up_to: AtomicU64::new(0),
+            proven_up_to: AtomicU64::new(proven),
             failure: Mutex::new(None),
             failed: Notify::new(),
         };
@@ -207,7 +208,8 @@ impl RocksQueue {
 
     /// Moves on over every batch that is proven.
     fn advance_proven(&self) -> Result<(), StorageError> {
-        let mut number = self.proven_up_to();
+        let before = self.proven_up_to();
+        let mut number = before;
         while self
             .store
             .batch(BatchNumber(number + 1))?
@@ -215,7 +217,10 @@ impl RocksQueue {
         {
             number += 1;
         }
-        self.proven_up_to.store(number, Ordering::Relaxed);
+        if number > before {
+            self.proven_up_to.store(number, Ordering::Relaxed);
+            self.store.write_proven_up_to(number)?;
+        }
         Ok(())
     }
 
@@ -281,6 +286,7 @@ impl RocksQueue {
             .map_err(|error| self.fail_storage(error))?;
         let token = rand::thread_rng().r#gen();
         job.record.leased_ms = Some(now_ms());
+        job.record.attempts = job.record.attempts.saturating_add(1);
         job.record.worker = Some(worker.name.clone());
         self.store
             .write_job_record(&job.id, &job.record)

@@ -123,6 +123,21 @@ impl Column {
         Self::Bundles,
     ];
 
+    /// Whether it only grows, and only questions about the past read it.
+    fn is_history(self) -> bool {
+        matches!(
+            self,
+            Self::Blocks
+                | Self::Transactions
+                | Self::LeafTransactions
+                | Self::Batches
+                | Self::BatchEnds
+                | Self::Jobs
+                | Self::JobOrder
+                | Self::Bundles
+        )
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",

@@ -166,7 +166,7 @@ fn samples_of_every_answer_fit_their_schema() {
             "entries": entries, "batch": 1,
         }),
     );
-    let job = json!({"id": hash, "kind": "chunk", "index": 0, "created_ms": 1, "leased_ms": 1, "proven_ms": null, "worker": "w", "phase": "p", "percent": 1});
+    let job = json!({"id": hash, "kind": "chunk", "index": 0, "created_ms": 1, "leased_ms": 1, "proven_ms": null, "attempts": 1, "worker": "w", "phase": "p", "percent": 1});
     check::<BatchJob>("BatchJob", job.clone());
     check::<BatchJson>(
         "Batch",

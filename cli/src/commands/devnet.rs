@@ -148,6 +148,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         rpc: local(port(args.port, 8_545)),
         jobs: local(port(args.jobs_port, 8_546)),
         block_interval: Duration::from_millis(200),
+        lease: Duration::from_secs(30),
         fee_min: Amount::ZERO,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {

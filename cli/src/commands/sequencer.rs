@@ -19,6 +19,9 @@ use crate::service::{Plan, node_error, start};
 use crate::wallet::amount::parse_units;
 use crate::{development, files, genesis_file, process};
 
+/// Shortest lease: a worker heartbeats four times in it.
+const LEASE_MS_MIN: u64 = 1_000;
+
 /// Arguments of `quorate sequencer`.
 #[derive(Debug, Args)]
 pub(crate) struct SequencerArgs {
@@ -89,6 +92,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         rpc: address("rpc", &node.rpc)?,
         jobs: address("jobs", &node.jobs)?,
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
+        lease: Duration::from_millis(node.lease_ms.max(LEASE_MS_MIN)),
         fee_min,
         genesis,
     };

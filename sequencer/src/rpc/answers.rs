@@ -248,6 +248,7 @@ impl PublicApi {
             created_ms: job.created_ms,
             leased_ms: job.leased_ms,
             proven_ms: job.proven_ms,
+            attempts: job.attempts,
             worker: job.worker.clone(),
             phase,
             percent,

@@ -86,10 +86,18 @@ impl Store {
             .collect()
     }
 
-    /// All jobs without a proof, oldest first; and how many have one.
-    pub(crate) fn unproven_jobs(&self) -> Result<(Vec<IdentifiedJob>, u64), StorageError> {
+    /// All jobs without a proof, oldest first; and how many have one. Every batch up to `proven` is proven.
+    pub(crate) fn unproven_jobs(
+        &self,
+        proven: BatchNumber,
+    ) -> Result<(Vec<IdentifiedJob>, u64), StorageError> {
         let (mut open, mut done) = (Vec::new(), 0);
-        self.scan(Column::JobOrder, None, false, |_, value| {
+        let first_open = proven.0.saturating_add(1).to_be_bytes();
+        self.scan(Column::JobOrder, None, false, |key, value| {
+            if *key < first_open[..] {
+                done += 1;
+                return Ok(true);
+            }
             let id: [u8; 32] = self.decode(Column::JobOrder, value)?;
             let job = self
                 .job(&id)?

@@ -121,5 +121,7 @@ pub(crate) struct JobRecord {
     pub(crate) created_ms: u64,
     pub(crate) leased_ms: Option<u64>,
     pub(crate) proven_ms: Option<u64>,
+    /// Leases so far.
+    pub(crate) attempts: u32,
     pub(crate) worker: Option<String>,
 }

@@ -1,13 +1,19 @@
 //! Reopening, and refusing to.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use protocol::{account::L1Address, number::Height};
+use protocol::{
+    account::L1Address,
+    block::Tip,
+    number::{Height, LeafIndex},
+    transaction::TransactionId,
+};
 
-use super::{StorageError, check_database};
+use super::{BlockWrite, StorageError, TransactionRecord, Undo, check_database};
 use crate::{
     JobsConfig, MempoolConfig,
     fixture::{Rig, genesis, sign, transfer},
@@ -120,6 +126,55 @@ fn check_reads_everything_and_names_a_missing_database() {
     assert!(!nowhere.exists(), "looking must not make a database");
 }
 
+/// A node that was killed while it made its database left a directory that no node started in again: "it is no
+/// database, or lost that file".
+#[test]
+fn a_database_whose_making_was_interrupted_is_finished() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("db");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("MAKING"), []).unwrap();
+    let error = check_database(&path, &genesis()).unwrap_err();
+    assert!(matches!(error, StorageError::Unavailable { .. }), "{error}");
+    let dir = Arc::new(dir);
+    drop(reopen(&dir).unwrap());
+    assert!(!path.join("MAKING").exists());
+    assert_eq!(check_database(&path, &genesis()).unwrap().height, 0);
+}
+
+#[test]
+fn a_stale_mark_of_making_costs_no_data() {
+    let dir = grown();
+    let expected = answers(&reopen(&dir).unwrap());
+    let mark = dir.path().join("db").join("MAKING");
+    std::fs::write(&mark, []).unwrap();
+    assert_eq!(answers(&reopen(&dir).unwrap()), expected);
+    assert!(!mark.exists());
+    // Not even if the log with the layout is gone: what is there is not written over.
+    for file in files(dir.path()) {
+        if file.extension().is_some_and(|end| end == "log") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    std::fs::write(&mark, []).unwrap();
+    let error = reopen(&dir).map(drop).unwrap_err();
+    assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_start_reads_all_of_the_state_and_a_bounded_part_of_history() {
+    let rig = reopen(&grown()).unwrap();
+    let store = &rig.shared().store;
+    let all = store.read_everything().unwrap();
+    let by_entries = store.read_columns(1, u64::MAX).unwrap();
+    let by_bytes = store.read_columns(u64::MAX, 1).unwrap();
+    assert_eq!(by_entries, by_bytes);
+    // 6 blocks, 19 operations with at least a mention each: all but one of each column are left out.
+    assert!(by_entries + 5 + 18 + 17 <= all, "{by_entries} of {all}");
+    let state = store.load_state(&genesis()).unwrap().0;
+    assert!(by_entries > state.leaf_count());
+}
+
 #[test]
 fn a_missing_file_is_named_and_refused() {
     let dir = grown();
@@ -191,4 +246,66 @@ fn the_page_describes_exactly_the_columns_of_the_program() {
         .map(|column| column.name())
         .collect();
     assert_eq!(described, columns);
+}
+
+/// What a start reads does not grow with the chain. The figures in `docs/storage.md` are this test's.
+#[test]
+#[expect(clippy::print_stderr, reason = "the figures belong to the report")]
+fn a_long_history_does_not_slow_a_start() {
+    const BLOCKS: u64 = 150;
+    const OPERATIONS: u32 = 2_000;
+    let rig = reopen(&grown()).unwrap();
+    let store = &rig.shared().store;
+    let state = rig.shared().chain.state().state.clone();
+    let mut stored = store.block(Height(6)).unwrap().unwrap();
+    let entry = stored.block.payload.entries[0].clone();
+    stored.block.payload.entries = vec![entry; usize::try_from(OPERATIONS).unwrap()];
+    for height in 100..100 + BLOCKS {
+        let height = Height(height);
+        stored.block.core.height = height;
+        let operations = (0..OPERATIONS).map(|place| {
+            let name = [height.0.to_be_bytes(), u64::from(place).to_be_bytes()].concat();
+            let id = TransactionId(protocol::hash::keccak256(&name));
+            let record = TransactionRecord::Ordered {
+                received_ms: 0,
+                height,
+                place,
+            };
+            (id, record)
+        });
+        let transactions: Vec<_> = operations.collect();
+        let mentions: Vec<_> = transactions
+            .iter()
+            .zip(0..)
+            .flat_map(|((id, _), place)| [1, 2].map(|leaf| (LeafIndex(leaf), place, *id)))
+            .collect();
+        let tip = Tip {
+            height,
+            ..rig.shared().chain.view().tip
+        };
+        let write = BlockWrite {
+            stored: &stored,
+            tip,
+            state: &state,
+            changes: &BTreeMap::new(),
+            undo: &Undo::default(),
+            nodes: &[],
+            transactions: &transactions,
+            mentions: &mentions,
+            done: &[],
+        };
+        store.write_block(&write).unwrap();
+    }
+    let timed = |read: &dyn Fn() -> u64| {
+        let started = std::time::Instant::now();
+        (read(), started.elapsed().as_millis())
+    };
+    let (all, all_ms) = timed(&|| store.read_everything().unwrap());
+    let (some, some_ms) = timed(&|| store.read_for_start().unwrap());
+    let operations = BLOCKS * u64::from(OPERATIONS);
+    eprintln!(
+        "{operations} operations: {all} entries in {all_ms} ms, a start reads {some} in {some_ms} ms"
+    );
+    assert!(all > 3 * operations);
+    assert!(some < 2 * 200_000 + 1_000, "{some} of {all}");
 }
