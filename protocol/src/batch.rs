@@ -40,7 +40,8 @@ pub fn pairs_of_block(block: &Block, previous: (Height, FeeLeaves), domain: &Dom
     let (height, fee_leaves) = previous;
     let mut header = Some(Header {
         height_delta: block.header.core.height.0.saturating_sub(height.0),
-        fee_leaves: (block.header.core.fee_leaves != fee_leaves).then_some(block.header.core.fee_leaves),
+        fee_leaves: (block.header.core.fee_leaves != fee_leaves)
+            .then_some(block.header.core.fee_leaves),
         bid: block.header.bid.is_some(),
     });
     operations

@@ -459,7 +459,9 @@ pub(crate) fn check_core(
         return Err(InvalidBlock::Core("timestamp is not above the parent's"));
     }
     if core.l1_origin.number < tip.l1_origin.number {
-        return Err(InvalidBlock::Core("base-layer origin is below the parent's"));
+        return Err(InvalidBlock::Core(
+            "base-layer origin is below the parent's",
+        ));
     }
     if core.state_root_before != state.root() {
         return Err(InvalidBlock::Core("state root after the parent"));

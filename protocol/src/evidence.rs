@@ -170,10 +170,8 @@ impl Evidence {
         let Self::LockChallenge { precommit, prevote } = self else {
             return false;
         };
-        let (Some(first), rounds) = (
-            polka.first(),
-            precommit.vote.round..prevote.vote.round,
-        ) else {
+        let (Some(first), rounds) = (polka.first(), precommit.vote.round..prevote.vote.round)
+        else {
             return false;
         };
         let mut signers = std::collections::BTreeSet::new();
@@ -249,7 +247,6 @@ fn broken_lock(precommit: &SignedVote, prevote: &SignedVote) -> Result<(), Evide
         _ => Err(EvidenceError::Unrelated("both votes must name a block")),
     }
 }
-
 
 #[cfg(test)]
 mod tests;

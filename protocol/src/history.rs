@@ -62,10 +62,14 @@ impl History {
     /// Remembers a decided block; forgets what is too old.
     pub fn push(&mut self, block: &Block, set: &ValidatorSet, domain: &Domain) {
         let certificate = block.header.certificate.iter();
-        let burned = block.payload.entries.iter().filter_map(|entry| match entry {
-            Entry::BidBurn(signed) => Some(signed.hash(domain)),
-            Entry::Submission { .. } => None,
-        });
+        let burned = block
+            .payload
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::BidBurn(signed) => Some(signed.hash(domain)),
+                Entry::Submission { .. } => None,
+            });
         self.blocks.push_back(Decided {
             height: block.header.core.height,
             id: block.id(),
@@ -100,7 +104,8 @@ impl History {
                 height.0 <= at.0.saturating_add(BID_BURN_HEIGHTS_MAX)
                     && !burned.contains(bid)
                     && decided.is_some_and(|decided| {
-                        decided.id != *block && decided.set.is_above_third(weight(decided, reporters))
+                        decided.id != *block
+                            && decided.set.is_above_third(weight(decided, reporters))
                     })
             })
             .map(|((height, bid, builder, _), _)| DueBurn {
@@ -154,10 +159,7 @@ fn weight(decided: &Decided, reporters: &BTreeSet<L1Address>) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        validator::Validator,
-        vote::Withheld,
-    };
+    use crate::{validator::Validator, vote::Withheld};
 
     const BUILDER: L1Address = L1Address([0xbb; 20]);
     const BID: BidHash = BidHash([7; 32]);
@@ -213,7 +215,11 @@ mod tests {
         assert_eq!(history(&[&[], &[1]]).due_burns(Height(12)), none);
         assert_eq!(history(&[&[], &[1], &[1]]).due_burns(Height(13)), none);
         assert_eq!(history(&[&[], &[1], &[2]]).due_burns(Height(13)), due());
-        assert_eq!(history(&[&[], &[1, 9]]).due_burns(Height(12)), none, "a stranger");
+        assert_eq!(
+            history(&[&[], &[1, 9]]).due_burns(Height(12)),
+            none,
+            "a stranger"
+        );
         // reports in the bid's own block are about the past
         assert_eq!(history(&[&[1, 2, 3]]).due_burns(Height(11)), none);
     }

@@ -18,9 +18,7 @@ use crate::{
     history::{DueBurn, History},
     inbox::InboxItem,
     number::{Epoch, Height, Round},
-    params::{
-        BATCH_ABSORPTIONS_MAX, INBOX_PER_BATCH_MAX, LIST_SHARE, WITHDRAWALS_PER_BATCH_MAX,
-    },
+    params::{BATCH_ABSORPTIONS_MAX, INBOX_PER_BATCH_MAX, LIST_SHARE, WITHDRAWALS_PER_BATCH_MAX},
     signature::{Claim, verify_batch},
     state::State,
     transaction::{Domain, Submission},
@@ -264,7 +262,8 @@ fn check_inbox(block: &Block, prefix: &DecidedPrefix<'_>) -> Result<(), InvalidB
     }
     let is_full = block.header.core.usage.inbox >= INBOX_PER_BATCH_MAX;
     let next = prefix.base_layer.item(index);
-    if next.is_some_and(|queued| queued.enqueued_at <= origin && queued.due_at <= origin) && !is_full
+    if next.is_some_and(|queued| queued.enqueued_at <= origin && queued.due_at <= origin)
+        && !is_full
     {
         return Err(InvalidBlock::Inbox("an overdue item is left out"));
     }
@@ -313,7 +312,9 @@ fn check_bid_leaves(block: &Block) -> Result<(), InvalidBlock> {
             .any(|(member, selector)| member.transaction.fee.get() > 0 && *selector == 0),
     });
     if pays_proposer {
-        return Err(InvalidBlock::Bid("a fee goes to fee leaf 0, which takes only the bid"));
+        return Err(InvalidBlock::Bid(
+            "a fee goes to fee leaf 0, which takes only the bid",
+        ));
     }
     Ok(())
 }
@@ -327,7 +328,9 @@ fn check_excuse_form(
 ) -> Result<(), InvalidBlock> {
     let excuses = &block.payload.excuses;
     if excuses.len() > listed.len() {
-        return Err(InvalidBlock::Payload("more excuses than listed transactions"));
+        return Err(InvalidBlock::Payload(
+            "more excuses than listed transactions",
+        ));
     }
     let mut last = None;
     for (place, submission) in excuses.iter().enumerate() {
@@ -372,7 +375,10 @@ fn check_list(
         if let Entry::Submission { submission, .. } = entry
             && missing.remove(&submission.list_hash(domain))
         {
-            list_usage = entry.operations(domain).iter().fold(list_usage, Usage::with);
+            list_usage = entry
+                .operations(domain)
+                .iter()
+                .fold(list_usage, Usage::with);
         }
     }
     for (place, submission) in block.payload.excuses.iter().enumerate() {
@@ -434,7 +440,11 @@ fn has_room(total: Usage, listed: Usage, submission: &Submission, domain: &Domai
     let (total, listed) = (grown(total), grown(listed));
     let room = |total: u64, listed: u64, limit: u64| total <= limit || listed <= limit / LIST_SHARE;
     room(total.absorptions, listed.absorptions, BATCH_ABSORPTIONS_MAX)
-        && room(total.withdrawals, listed.withdrawals, WITHDRAWALS_PER_BATCH_MAX)
+        && room(
+            total.withdrawals,
+            listed.withdrawals,
+            WITHDRAWALS_PER_BATCH_MAX,
+        )
 }
 
 #[cfg(test)]

@@ -114,9 +114,7 @@ pub struct Proposal {
 }
 
 /// The two messages a proposer signs for one choice: the engine's proposal, and the opening of its parts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum ProposalKind {
     /// What the engine counts.
     Proposal,
@@ -174,9 +172,7 @@ impl SignedProposal {
 }
 
 /// What became of a builder's payload that a validator waited for.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum Withheld {
     /// The Init came in time, a complete payload did not.
     Missing,

@@ -8,10 +8,10 @@ use crate::{
     inbox::InboxItem,
     number::{Amount, Nonce},
     params::{INBOX_PER_BATCH_MAX, ITEM_WORDS},
-    threaded::Threaded,
     testing::{
         BlockShape, Draft, Drafter, World, amount, generator, l1_owner, leaf, secret_key, soak,
     },
+    threaded::Threaded,
     transaction::{Action, SignedBid, SignedTransaction, Transaction},
     words::Word,
 };

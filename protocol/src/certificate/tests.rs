@@ -64,10 +64,7 @@ fn more_than_two_thirds_are_needed() {
     let (keys, set) = set(&[1; 4]);
     assert_eq!(good(&keys).verify(&domain(), &set), Ok(()));
     assert_eq!(good(&keys[..3]).verify(&domain(), &set), Ok(()));
-    assert_eq!(
-        good(&keys[..3]).to_commit().verify(&domain(), &set),
-        Ok(())
-    );
+    assert_eq!(good(&keys[..3]).to_commit().verify(&domain(), &set), Ok(()));
     let refused = CertificateError::NoQuorum {
         signed: 2,
         total: 4,
@@ -141,7 +138,10 @@ fn every_signed_field_is_bound() {
 fn median_is_weighted_and_out_of_a_minoritys_reach() {
     let (keys, set) = set(&[1, 1, 1, 10]);
     let times = |times: [u64; 4]| {
-        let signed = keys.iter().zip(times).map(|(key, time)| sign(key, timed(time, &[])));
+        let signed = keys
+            .iter()
+            .zip(times)
+            .map(|(key, time)| sign(key, timed(time, &[])));
         certificate(signed.collect()).median_time_ms(&set)
     };
     assert_eq!(times([1, 2, 3, 9]), Some(9));

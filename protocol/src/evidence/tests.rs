@@ -121,7 +121,8 @@ fn two_choices_for_one_round_convict_in_either_kind() {
     );
     assert_eq!(judge(&pol), Ok(Offence::DoubleProposal));
     // the proposal and the Init of one choice belong together
-    let honest = Evidence::DoubleProposal(proposal(0, None, A, Proposal), proposal(0, None, A, Init));
+    let honest =
+        Evidence::DoubleProposal(proposal(0, None, A, Proposal), proposal(0, None, A, Init));
     assert_eq!(judge(&honest), Err(EvidenceError::Same));
     let later = Evidence::DoubleProposal(proposal(0, None, A, Init), proposal(1, None, B, Init));
     assert!(matches!(judge(&later), Err(EvidenceError::Unrelated(_))));

@@ -187,9 +187,13 @@ impl World {
             parent: self.tip.id,
             payload_root: [0; 32],
             fee_leaves,
-            certificate_hash: certificate.as_ref().map_or([0; 32], ExtendedCertificate::hash),
+            certificate_hash: certificate
+                .as_ref()
+                .map_or([0; 32], ExtendedCertificate::hash),
             l1_origin: L1Origin::default(),
-            timestamp_ms: median.unwrap_or(0).max(self.tip.timestamp_ms.saturating_add(1)),
+            timestamp_ms: median
+                .unwrap_or(0)
+                .max(self.tip.timestamp_ms.saturating_add(1)),
             state_root_before: self.state.root(),
             usage: Usage::default(),
         };
@@ -211,17 +215,20 @@ impl World {
             let execution =
                 BlockExecution::new(&self.state, &self.tip, &block.header.core.fee_leaves, true);
             let (core, bid) = (&block.header.core, signed.bid);
-            let bid = self
-                .drafter(&execution)
-                .bid(bid.leaf, core.height, bid.value, core.bid_hash());
+            let bid =
+                self.drafter(&execution)
+                    .bid(bid.leaf, core.height, bid.value, core.bid_hash());
             block.header.bid = Some(SignedBid::new(bid, &self.domain, &self.builder));
         }
     }
 
     /// Puts a bid of collateral `leaf` for this very block into the header, whatever its validity.
     pub fn seal_bid(&self, block: &mut Block, leaf: LeafIndex, value: Amount) {
-        let execution = BlockExecution::new(&self.state, &self.tip, &block.header.core.fee_leaves, true);
-        let bid = self.drafter(&execution).bid(leaf, block.header.core.height, value, Fr::ZERO);
+        let execution =
+            BlockExecution::new(&self.state, &self.tip, &block.header.core.fee_leaves, true);
+        let bid = self
+            .drafter(&execution)
+            .bid(leaf, block.header.core.height, value, Fr::ZERO);
         block.header.bid = Some(SignedBid::new(bid, &self.domain, &self.builder));
         self.seal(block);
     }
@@ -326,9 +333,9 @@ impl World {
                 let drafts = drafter.sequence(rng, count, &KINDS);
                 Some(drafter.group(&drafts))
             }
-            1 => drafter.burnable_bid(rng).map(|bid| {
-                Entry::BidBurn(SignedBid::new(bid, &self.domain, &self.builder))
-            }),
+            1 => drafter
+                .burnable_bid(rng)
+                .map(|bid| Entry::BidBurn(SignedBid::new(bid, &self.domain, &self.builder))),
             _ => {
                 let kind = *KINDS.choose(rng).unwrap_or(&OperationKind::Transfer);
                 let draft = drafter.transaction(rng, kind)?;

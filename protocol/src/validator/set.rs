@@ -18,9 +18,7 @@ pub const VALIDATORS_MAX: usize = 100;
 const BIDDING_VALIDATORS_MIN: usize = 4;
 
 /// One seat of a set.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Validator {
     /// Address of its secp256k1 key.
     pub address: L1Address,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     account::Leaf,
-    block::{BlockId, BLOCK_OPERATIONS_MAX},
+    block::{BLOCK_OPERATIONS_MAX, BlockId},
     number::{LeafIndex, Nonce},
     params::{EPOCH_HEIGHTS, ITEM_WORDS},
     testing::{Draft, Drafter, World, amount, leaf, secret_key},
@@ -17,7 +17,9 @@ const COLLATERAL: LeafIndex = LeafIndex(4);
 
 /// Leaves of token 0 (keys 0 to 3), collateral at 4; one block has been decided.
 fn world() -> World {
-    let mut leaves: Vec<Leaf> = (0..5).map(|number| leaf(number, 0, 1_000_000_000)).collect();
+    let mut leaves: Vec<Leaf> = (0..5)
+        .map(|number| leaf(number, 0, 1_000_000_000))
+        .collect();
     leaves[4].balance = amount(1 << 60);
     leaves[4].lock_until = Height(3 * EPOCH_HEIGHTS);
     let mut world = World::new(leaves, 5);
@@ -121,7 +123,10 @@ fn each_header_field_is_judged() {
     );
     is_core(with(&|header| header.core.author.0[0] ^= 1), "author");
     is_core(with(&|header| header.core.birth_round = Round(1)), "author");
-    is_core(with(&|header| header.core.parent = BlockId([1; 32])), "parent");
+    is_core(
+        with(&|header| header.core.parent = BlockId([1; 32])),
+        "parent",
+    );
     is_core(
         with(&|header| header.core.certificate_hash = [1; 32]),
         "hash of the parent's certificate",
@@ -157,8 +162,7 @@ fn the_author_proposes_in_the_birth_round_and_no_other_round_is_asked() {
     for round in 0..8 {
         let mut block = plain(&world);
         block.header.core.birth_round = Round(round);
-        block.header.core.author =
-            *world.genesis.validators.proposer(Height(2), Round(round));
+        block.header.core.author = *world.genesis.validators.proposer(Height(2), Round(round));
         assert!(judge_in(&world, &block).is_valid(), "born in {round}");
     }
 }
@@ -177,7 +181,13 @@ fn the_parents_certificate_is_judged_by_the_parents_set() {
     let missing = reseal(&world, &|block| block.header.certificate = None);
     assert!(matches!(missing, Verdict::Invalid(InvalidBlock::Core(_))));
     let cut = reseal(&world, &|block| {
-        block.header.certificate.as_mut().unwrap().signatures.truncate(2);
+        block
+            .header
+            .certificate
+            .as_mut()
+            .unwrap()
+            .signatures
+            .truncate(2);
     });
     assert!(matches!(
         cut,
@@ -213,7 +223,11 @@ fn time_is_the_signers_median_and_rises() {
     };
     assert_eq!(time([1, 2, 3, 4].map(|step| start + step * 100)), 200);
     assert_eq!(time([start + 7, u64::MAX, start + 5, 0]), 5);
-    assert_eq!(time([0; 4]), 1, "a clock behind the parent does not stop the chain");
+    assert_eq!(
+        time([0; 4]),
+        1,
+        "a clock behind the parent does not stop the chain"
+    );
 }
 
 fn bid_block(world: &World) -> Block {
@@ -363,7 +377,10 @@ fn listing(submissions: &[Submission], listers: &[usize]) -> World {
 fn with_excuses(world: &World, entries: Vec<Entry>, excuses: Vec<Submission>) -> Block {
     let mut block = world.plain_block(vec![], entries);
     block.payload.excuses = excuses;
-    block.payload.excuses.sort_by_key(|one| one.list_hash(&world.domain));
+    block
+        .payload
+        .excuses
+        .sort_by_key(|one| one.list_hash(&world.domain));
     world.seal(&mut block);
     block
 }
@@ -412,10 +429,7 @@ fn only_what_does_not_apply_is_excused() {
         refused(&world, &block_of_stranger),
         InvalidBlock::Excuse { .. }
     ));
-    let many = block(
-        vec![entry(&world, 1, 0, 1)],
-        &[&gapped, &gapped, &gapped],
-    );
+    let many = block(vec![entry(&world, 1, 0, 1)], &[&gapped, &gapped, &gapped]);
     assert!(matches!(refused(&world, &many), InvalidBlock::Payload(_)));
     let repeated = block(vec![entry(&world, 1, 0, 1)], &[&gapped, &gapped]);
     assert!(matches!(
@@ -449,7 +463,11 @@ fn stuffing_a_block_does_not_excuse() {
     let stuffing: Vec<Entry> = (0..2_048).map(|nonce| entry(&world, 1, nonce, 1)).collect();
     assert!(stuffing.len() < BLOCK_OPERATIONS_MAX);
     let block = with_excuses(&world, stuffing, vec![victim]);
-    assert!(!Usage::of(&block.operations(&world.domain)).with(&block.operations(&world.domain)[0]).fits());
+    assert!(
+        !Usage::of(&block.operations(&world.domain))
+            .with(&block.operations(&world.domain)[0])
+            .fits()
+    );
     assert!(matches!(
         refused(&world, &block),
         InvalidBlock::Excuse { .. }
