@@ -5,6 +5,7 @@ use protocol::{
     number::{LeafIndex, Nonce, TokenId},
     params::TREE_LEVELS,
     tree::{Siblings, root_of_path},
+    validator::Validator,
 };
 use serde::{Deserialize, Serialize};
 
@@ -131,20 +132,45 @@ pub enum EntryJson {
         /// Ids and operations, in order.
         operations: Vec<OrderedOperation>,
     },
-    /// Payment of the block's bid.
-    BidPay {
-        /// Collateral leaf.
-        leaf: u32,
-        /// Base units.
-        value: AmountText,
-    },
     /// Burn of a withheld bid.
     BidBurn {
-        /// Collateral leaf.
-        leaf: u32,
-        /// Base units.
-        value: AmountText,
+        /// The bid.
+        bid: BidJson,
     },
+}
+
+/// A builder's offer for a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BidJson {
+    /// Collateral leaf.
+    pub leaf: u32,
+    /// Height the bid is for.
+    pub height: u64,
+    /// Base units.
+    pub value: AmountText,
+    /// Address of the builder's key.
+    pub builder: AddressText,
+}
+
+/// One validator's signature of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureJson {
+    /// Its address.
+    pub validator: AddressText,
+    /// r, s, recovery id, over its precommit of the block.
+    pub signature: BytesText,
+}
+
+/// What decides a block: precommits of more than two thirds of the weight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateJson {
+    /// Round in which the block was decided.
+    pub round: u32,
+    /// Signatures by address.
+    pub signatures: Vec<SignatureJson>,
 }
 
 /// An operation inside a block.
@@ -159,13 +185,45 @@ pub struct OrderedOperation {
     pub fee_leaf: u8,
 }
 
+/// One seat of a validator set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorJson {
+    /// Address of its secp256k1 key.
+    pub address: AddressText,
+    /// Stake.
+    pub weight: u64,
+}
+
+impl From<&Validator> for ValidatorJson {
+    fn from(validator: &Validator) -> Self {
+        Self {
+            address: validator.address.into(),
+            weight: validator.weight,
+        }
+    }
+}
+
+impl ValidatorJson {
+    /// The protocol's form.
+    ///
+    /// # Errors
+    /// [`ErrorCode::MalformedText`].
+    pub fn parse(&self) -> Result<Validator, ApiError> {
+        Ok(Validator {
+            address: self.address.parse()?,
+            weight: self.weight,
+        })
+    }
+}
+
 /// A certified block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockJson {
     /// Position in the chain.
     pub height: u64,
-    /// Id: keccak256 of the tagged core.
+    /// Id: covers core and bid.
     pub id: HashText,
     /// Id of the block before.
     pub parent: HashText,
@@ -179,10 +237,12 @@ pub struct BlockJson {
     pub payload_root: HashText,
     /// State root after the parent.
     pub state_root_before: FieldText,
-    /// The encoded core, for checking the id.
-    pub core: BytesText,
-    /// The validator's signature: r, s, recovery id.
-    pub certificate: BytesText,
+    /// The encoded header, for checking the id.
+    pub header: BytesText,
+    /// The bid that the block pays.
+    pub bid: Option<BidJson>,
+    /// What decided it.
+    pub certificate: CertificateJson,
     /// Words of inbox items, 155 bytes each.
     pub inbox: Vec<BytesText>,
     /// Signed entries, in order.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ledger::BatchStage,
+    ledger::{BatchStage, CertificateJson, ValidatorJson},
     operation::Verdict,
-    text::{AddressText, AmountText, BytesText, FieldText, HashText},
+    text::{AddressText, AmountText, FieldText, HashText},
 };
 
 /// How far an operation has come. `committed` and `finalized` need a base layer and are never reported here.
@@ -16,7 +16,7 @@ pub enum Stage {
     UnknownHere,
     /// Accepted and on disk, waiting for a block.
     Pending,
-    /// In a block that the validator has certified.
+    /// In a block that validators have certified.
     Certified,
     /// Every proof of its batch was verified by this node.
     Proven,
@@ -30,7 +30,7 @@ pub enum Stage {
 pub enum Evidence {
     /// The node's own word.
     Mempool,
-    /// A signature over the block.
+    /// Signatures of validators over the block.
     Certificate {
         /// Height of the block.
         height: u64,
@@ -38,10 +38,8 @@ pub enum Evidence {
         place: u32,
         /// Id of the block.
         block: HashText,
-        /// Validator's address.
-        validator: AddressText,
-        /// r, s, recovery id.
-        signature: BytesText,
+        /// The signatures.
+        certificate: CertificateJson,
     },
     /// A bundle that `quorate verify` accepts.
     Bundle {
@@ -128,8 +126,8 @@ pub struct ChainInfo {
     pub circuit_version: u64,
     /// Reference string the circuits' keys are made from.
     pub reference_string: String,
-    /// Address of the key that certifies blocks.
-    pub validator: AddressText,
+    /// Validators who certify blocks, by address.
+    pub validators: Vec<ValidatorJson>,
     /// Leaves that collect fees, and what they collect.
     pub fee_leaves: Vec<FeeLeafInfo>,
     /// Least fee this node takes, in base units of a token that a fee leaf collects.

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use api::ledger::ValidatorJson;
 use api::operation::PointJson;
 use api::text::{AddressText, AmountText};
 use protocol::{
@@ -12,6 +13,7 @@ use protocol::{
     genesis::Genesis,
     number::{Height, LeafIndex, Nonce, TokenId},
     threaded::FeeLeaves,
+    validator::ValidatorSet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +33,8 @@ pub(crate) struct GenesisJson {
     pub(crate) rollup: AddressText,
     /// Name of the reference string.
     pub(crate) reference_string: String,
-    /// Address of the key that certifies blocks.
-    pub(crate) validator: AddressText,
+    /// Validators who certify blocks.
+    pub(crate) validators: Vec<ValidatorJson>,
     /// Leaves that collect fees, one to four.
     pub(crate) fee_leaves: Vec<u32>,
     /// Milliseconds since 1970.
@@ -83,7 +85,12 @@ impl From<&Genesis> for GenesisJson {
             chain_id: genesis.chain_id,
             rollup: genesis.rollup.into(),
             reference_string: genesis.reference_string.clone(),
-            validator: genesis.validator.into(),
+            validators: genesis
+                .validators
+                .validators()
+                .iter()
+                .map(Into::into)
+                .collect(),
             fee_leaves: genesis.fee_leaves.iter().map(|index| index.0).collect(),
             timestamp_ms: genesis.timestamp_ms,
             leaves: genesis.leaves.iter().map(leaf).collect(),
@@ -117,11 +124,13 @@ impl GenesisJson {
         let text = |error: api::ApiError| error.to_string();
         let fee_leaves: Vec<LeafIndex> = self.fee_leaves.iter().copied().map(LeafIndex).collect();
         let leaves = self.leaves.iter().enumerate();
+        let validators = self.validators.iter().map(ValidatorJson::parse);
+        let validators = validators.collect::<Result<Vec<_>, _>>().map_err(text)?;
         let genesis = Genesis {
             chain_id: self.chain_id,
             rollup: self.rollup.parse().map_err(text)?,
             reference_string: self.reference_string.clone(),
-            validator: self.validator.parse().map_err(text)?,
+            validators: ValidatorSet::new(validators).map_err(|error| error.to_string())?,
             fee_leaves: FeeLeaves::new(&fee_leaves).ok_or("fee_leaves names one to four leaves")?,
             timestamp_ms: self.timestamp_ms,
             leaves: leaves
@@ -163,6 +172,7 @@ mod tests {
     use protocol::{
         account::{L1Address, LeafKey},
         number::Amount,
+        validator::Validator,
     };
 
     use super::*;
@@ -174,7 +184,11 @@ mod tests {
             chain_id: 31_337,
             rollup: L1Address([1; 20]),
             reference_string: "name".to_owned(),
-            validator: L1Address([2; 20]),
+            validators: ValidatorSet::new(vec![Validator {
+                address: L1Address([2; 20]),
+                weight: 1,
+            }])
+            .expect("one validator"),
             fee_leaves: FeeLeaves::new(&[LeafIndex(1)]).expect("one leaf"),
             timestamp_ms: 7,
             leaves: vec![

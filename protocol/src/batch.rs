@@ -36,12 +36,13 @@ pub const PAIR_GROUPS: usize = 5;
 /// height, and its fee leaves ([`FeeLeaves::NONE`] at the start of a batch).
 #[must_use]
 pub fn pairs_of_block(block: &Block, previous: (Height, FeeLeaves), domain: &Domain) -> Vec<Pair> {
-    let operations = block.payload.operations(domain);
+    let operations = block.operations(domain);
     let (height, fee_leaves) = previous;
     let mut header = Some(Header {
-        height_delta: block.core.height.0.saturating_sub(height.0),
-        fee_leaves: (block.core.fee_leaves != fee_leaves).then_some(block.core.fee_leaves),
-        bid: block.payload.pays_bid(),
+        height_delta: block.header.core.height.0.saturating_sub(height.0),
+        fee_leaves: (block.header.core.fee_leaves != fee_leaves)
+            .then_some(block.header.core.fee_leaves),
+        bid: block.header.bid.is_some(),
     });
     operations
         .chunks(2)

@@ -1,7 +1,9 @@
-//! Blocks: core and payload, and their execution (`protocol.md`, "Blocks, batches, chunks").
+//! Blocks: header and payload, and their execution (`protocol.md`, "Blocks, batches, chunks"; `sequencing.md`, rule 3).
 //!
-//! The core holds what exists so far of `sequencing.md` section 3; bids, lists and epochs come with the sequencer
-//! set. A block with an invalid signed operation is invalid as a whole.
+//! A block with an invalid signed operation is invalid as a whole. What this module does not do: judge who may propose
+//! what and when; that is the vote rule of [`crate::validity`].
+
+mod execution;
 
 use std::collections::BTreeMap;
 
@@ -9,26 +11,27 @@ use ark_bn254::Fr;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
-    account::{L1Address, Leaf},
+    account::{L1Address, Leaf, LeafKey},
     batch::Usage,
+    certificate::{CertificateError, ExtendedCertificate},
     codec::{borsh_field, field_from_be_bytes_mod_order, to_bytes},
     hash::keccak256,
     inbox::InboxItem,
-    number::{Height, LeafIndex},
+    number::{Epoch, Height, LeafIndex, Round},
     params::{BID_FLOOR, EPOCH_HEIGHTS},
     signature::{Claim, verify_batch},
-    state::{LeafView, Overlay, State},
-    threaded::{FeeLeaves, Phase, Threaded},
-    transaction::{Bid, Domain, Submission},
-    transition::{
-        Access, Executed, Header, InvalidOperation, Membership, Operation, execute, open_block,
-    },
+    state::{LeafView, State},
+    threaded::FeeLeaves,
+    transaction::{Domain, SignedBid, Submission},
+    transition::{Executed, InvalidOperation, Membership, Operation},
 };
+
+pub use execution::BlockExecution;
 
 /// Operations a payload may hold: bounds memory of a decoded block.
 pub const BLOCK_OPERATIONS_MAX: usize = 16_384;
 
-/// keccak256 of the encoded core.
+/// Name of a block, and what agreement decides on: covers core and bid.
 #[derive(
     Clone,
     Copy,
@@ -50,22 +53,43 @@ impl std::fmt::Display for BlockId {
     }
 }
 
-/// What a proposer commits to.
+/// A block of the base layer that this block refers to; number 0 and a zero hash before there is one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
+)]
+pub struct L1Origin {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+/// What a block is, but for its bid: the part that a builder's bid signs.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct BlockCore {
     /// Chain id of genesis.
     pub chain_id: u64,
     /// One above the parent's.
     pub height: Height,
+    /// Epoch of that height.
+    pub epoch: Epoch,
+    /// Hash of the validator set of the next epoch.
+    pub next_set_hash: [u8; 32],
+    /// Round in which the author proposed this block first.
+    pub birth_round: Round,
+    /// Proposer of the birth round: address of its secp256k1 key.
+    pub author: L1Address,
     /// Id of the block before; the genesis hash for the first.
     pub parent: BlockId,
     /// keccak256 of the encoded payload.
     pub payload_root: [u8; 32],
     /// Leaves that collect fees; at least one.
     pub fee_leaves: FeeLeaves,
-    /// Who proposed it: address of its secp256k1 key.
-    pub author: L1Address,
-    /// Milliseconds since 1970, at least parent + 1.
+    /// Hash of the parent's certificate that the header carries; zero without one.
+    pub certificate_hash: [u8; 32],
+    /// Newest base-layer block whose inbox items may stand in the payload.
+    pub l1_origin: L1Origin,
+    /// Milliseconds since 1970: the certificate's median, at least parent + 1.
     pub timestamp_ms: u64,
     /// State root after the parent.
     #[borsh(
@@ -73,14 +97,44 @@ pub struct BlockCore {
         deserialize_with = "borsh_field::deserialize"
     )]
     pub state_root_before: Fr,
+    /// Resources that the payload and the bid use.
+    pub usage: Usage,
 }
 
 impl BlockCore {
-    /// keccak256("QUORATE/protocol/block/v1" and the encoded core).
+    /// keccak256("QUORATE/protocol/core/v1" and the encoding).
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let mut bytes = b"QUORATE/protocol/core/v1".to_vec();
+        bytes.extend_from_slice(&to_bytes(self));
+        keccak256(&bytes)
+    }
+
+    /// What a bid for this block signs: the hash mod p.
+    #[must_use]
+    pub fn bid_hash(&self) -> Fr {
+        field_from_be_bytes_mod_order(&self.hash())
+    }
+}
+
+/// A block without its payload: what a proposer sends first, and what is judged before the payload is seen.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct BlockHeader {
+    /// What the block is.
+    pub core: BlockCore,
+    /// The builder's offer that the proposer took, if any.
+    pub bid: Option<SignedBid>,
+    /// Certificate of the parent; none on the first block.
+    pub certificate: Option<ExtendedCertificate>,
+}
+
+impl BlockHeader {
+    /// v = H(core, bid or none): keccak256("QUORATE/protocol/block/v1", core hash, encoded bid).
     #[must_use]
     pub fn id(&self) -> BlockId {
         let mut bytes = b"QUORATE/protocol/block/v1".to_vec();
-        bytes.extend_from_slice(&to_bytes(self));
+        bytes.extend_from_slice(&self.core.hash());
+        bytes.extend_from_slice(&to_bytes(&self.bid));
         BlockId(keccak256(&bytes))
     }
 }
@@ -95,10 +149,8 @@ pub enum Entry {
         /// One selector per member; 0 where the fee is 0.
         fee_leaves: Vec<u8>,
     },
-    /// Payment of this block's bid: the first entry, if any.
-    BidPay(Bid),
     /// Burn of a withheld bid.
-    BidBurn(Bid),
+    BidBurn(SignedBid),
 }
 
 impl Entry {
@@ -106,8 +158,7 @@ impl Entry {
     #[must_use]
     pub fn operations(&self, domain: &Domain) -> Vec<Operation> {
         match self {
-            Self::BidPay(bid) => vec![Operation::BidPay(*bid)],
-            Self::BidBurn(bid) => vec![Operation::BidBurn(*bid)],
+            Self::BidBurn(signed) => vec![Operation::BidBurn(signed.bid)],
             Self::Submission {
                 submission,
                 fee_leaves,
@@ -136,14 +187,14 @@ impl Entry {
     #[must_use]
     pub fn claims(&self, domain: &Domain) -> Vec<Claim> {
         match self {
-            Self::BidPay(bid) | Self::BidBurn(bid) => vec![bid.claim(domain)],
+            Self::BidBurn(signed) => vec![signed.bid.claim(domain)],
             Self::Submission { submission, .. } => submission.claims(domain),
         }
     }
 
     fn is_well_formed(&self) -> bool {
         match self {
-            Self::BidPay(_) | Self::BidBurn(_) => true,
+            Self::BidBurn(_) => true,
             Self::Submission {
                 submission,
                 fee_leaves,
@@ -159,6 +210,8 @@ pub struct Payload {
     pub inbox: Vec<InboxItem>,
     /// Signed operations.
     pub entries: Vec<Entry>,
+    /// Listed submissions that do not stand in the block, with the bytes that show why; ascending by name.
+    pub excuses: Vec<Submission>,
 }
 
 impl Payload {
@@ -168,66 +221,58 @@ impl Payload {
         keccak256(&to_bytes(self))
     }
 
+    fn signed_operations(&self) -> usize {
+        let counts = self.entries.iter().map(|entry| match entry {
+            Entry::BidBurn(_) => 1,
+            Entry::Submission { submission, .. } => submission.members().len(),
+        });
+        counts.sum()
+    }
+}
+
+/// A block: header and payload. The certificate that decides it travels beside it, and in the next block.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Block {
+    /// What its id covers.
+    pub header: BlockHeader,
+    /// What it orders.
+    pub payload: Payload,
+}
+
+impl Block {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> BlockId {
+        self.header.id()
+    }
+
     /// Whether nothing is published for this block.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inbox.is_empty() && self.entries.is_empty()
+        self.operation_count() == 0
     }
 
-    /// The slots, in order.
+    /// The slots, in order: inbox items, payment of the bid, the rest.
     #[must_use]
     pub fn operations(&self, domain: &Domain) -> Vec<Operation> {
-        let inbox = self.inbox.iter().map(|item| Operation::Inbox(*item));
+        let inbox = self.payload.inbox.iter();
+        let bid = self.header.bid.iter();
+        let entries = self.payload.entries.iter();
         inbox
-            .chain(
-                self.entries
-                    .iter()
-                    .flat_map(|entry| entry.operations(domain)),
-            )
+            .map(|item| Operation::Inbox(*item))
+            .chain(bid.map(|signed| Operation::BidPay(signed.bid)))
+            .chain(entries.flat_map(|entry| entry.operations(domain)))
             .collect()
     }
 
     /// Number of slots it takes, without building them.
     #[must_use]
     pub fn operation_count(&self) -> usize {
-        let signed = self.entries.iter().map(|entry| match entry {
-            Entry::BidPay(_) | Entry::BidBurn(_) => 1,
-            Entry::Submission { submission, .. } => submission.members().len(),
-        });
-        self.inbox.len().saturating_add(signed.sum())
-    }
-
-    /// Whether its first signed operation pays a bid: the header's bid flag.
-    #[must_use]
-    pub fn pays_bid(&self) -> bool {
-        matches!(self.entries.first(), Some(Entry::BidPay(_)))
-    }
-}
-
-/// A block: core and payload. Its certificate travels beside it.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Block {
-    /// What its id covers.
-    pub core: BlockCore,
-    /// What it orders.
-    pub payload: Payload,
-}
-
-impl Block {
-    /// What a bid for this block signs: `keccak256(core) mod p` of the core as its builder made it, whose payload
-    /// root covers the payload without the bid's own entry (it cannot cover it: the entry holds this hash). The
-    /// block's id covers the bid through the payload root.
-    #[must_use]
-    pub fn core_hash_of_bid(&self) -> Fr {
-        let mut payload = self.payload.clone();
-        payload
-            .entries
-            .retain(|entry| !matches!(entry, Entry::BidPay(_)));
-        let core = BlockCore {
-            payload_root: payload.root(),
-            ..self.core.clone()
-        };
-        field_from_be_bytes_mod_order(&core.id().0)
+        let inbox = self.payload.inbox.len();
+        let bid = usize::from(self.header.bid.is_some());
+        inbox
+            .saturating_add(bid)
+            .saturating_add(self.payload.signed_operations())
     }
 }
 
@@ -242,6 +287,8 @@ pub struct Tip {
     pub timestamp_ms: u64,
     /// Inbox items consumed so far.
     pub inbox_count: u64,
+    /// Newest base-layer block that a block has named.
+    pub l1_origin: L1Origin,
 }
 
 /// Why a block is invalid.
@@ -259,6 +306,9 @@ pub enum InvalidBlock {
     /// The bid is not for this core, or its collateral does not cover it.
     #[error("bid is invalid: {0}")]
     Bid(&'static str),
+    /// The parent's certificate is not one, or not the one the core names.
+    #[error("parent certificate is invalid: {0}")]
+    Certificate(#[from] CertificateError),
     /// A signature does not match.
     #[error("a signature of the payload is invalid")]
     Signature,
@@ -269,6 +319,23 @@ pub enum InvalidBlock {
         place: usize,
         /// The rule.
         reason: InvalidOperation,
+    },
+    /// Inbox items that are not the next ones, or overdue ones left out.
+    #[error("inbox items are wrong: {0}")]
+    Inbox(&'static str),
+    /// The burns are not exactly those that are due.
+    #[error("burns of withheld bids are wrong: {0}")]
+    Burn(&'static str),
+    /// A listed transaction is neither in the block nor excused.
+    #[error("listed transaction 0x{} is neither in the block nor excused", hex::encode(.0))]
+    ListedMissing([u8; 32]),
+    /// An excuse that does not hold.
+    #[error("excuse {place} does not hold: {reason}")]
+    Excuse {
+        /// Place among the excuses.
+        place: usize,
+        /// Why.
+        reason: &'static str,
     },
 }
 
@@ -283,7 +350,10 @@ pub struct BlockEffects {
     pub executed: Vec<Executed>,
 }
 
-/// Executes a block on the state after its parent, signatures included; the one entry of this crate.
+/// Executes a block on the state after its parent, signatures of operations included.
+///
+/// This is what a certified block is replayed by. It does not look at who proposed the block, which certificate it
+/// embeds or whether it holds what it must: [`crate::validity::verdict`] does, before a block is voted for.
 ///
 /// # Errors
 /// Why the block is invalid; nothing has changed.
@@ -294,56 +364,87 @@ pub fn apply_block(
     chain_id: u64,
     block: &Block,
 ) -> Result<BlockEffects, InvalidBlock> {
-    check_core(state, tip, chain_id, block)?;
+    execute_block(state, tip, domain, chain_id, block).map(|(_, effects)| effects)
+}
+
+/// [`apply_block`], with the execution for questions about what would have applied after it.
+pub(crate) fn execute_block<'a>(
+    state: &'a State,
+    tip: &Tip,
+    domain: &Domain,
+    chain_id: u64,
+    block: &Block,
+) -> Result<(BlockExecution<'a>, BlockEffects), InvalidBlock> {
+    check_core(state, tip, chain_id, &block.header.core)?;
+    if let Some(bid) = &block.header.bid {
+        check_bid(state, &block.header.core, bid, domain)?;
+    }
     let payload = &block.payload;
+    if block.header.core.payload_root != payload.root() {
+        return Err(InvalidBlock::PayloadRoot);
+    }
     if !payload.entries.iter().all(Entry::is_well_formed) {
         return Err(InvalidBlock::Payload("group size or fee leaf selectors"));
     }
-    if payload.operation_count() > BLOCK_OPERATIONS_MAX {
+    if block.operation_count() > BLOCK_OPERATIONS_MAX {
         return Err(InvalidBlock::Payload("too many operations"));
     }
-    let operations = payload.operations(domain);
-    if !Usage::of(&operations).fits() {
+    let operations = block.operations(domain);
+    let usage = Usage::of(&operations);
+    if !usage.fits() {
         return Err(InvalidBlock::Payload(
             "its operations do not fit one batch alone",
         ));
     }
-    check_bid(state, block)?;
-    let claims: Vec<Claim> = payload
-        .entries
-        .iter()
-        .flat_map(|entry| entry.claims(domain))
+    if usage != block.header.core.usage {
+        return Err(InvalidBlock::Core("resources are not those of the payload"));
+    }
+    let entries = payload.entries.iter();
+    let bid = block.header.bid.iter();
+    let claims: Vec<Claim> = bid
+        .map(|signed| signed.bid.claim(domain))
+        .chain(entries.flat_map(|entry| entry.claims(domain)))
         .collect();
     if !verify_batch(&claims) {
         return Err(InvalidBlock::Signature);
     }
-    let mut execution = BlockExecution::new(state, tip, &block.core.fee_leaves, payload.pays_bid());
+    let fee_leaves = &block.header.core.fee_leaves;
+    let mut execution = BlockExecution::new(state, tip, fee_leaves, block.header.bid.is_some());
     for (place, operation) in operations.iter().enumerate() {
         execution
             .push(domain, operation)
             .map_err(|reason| InvalidBlock::Operation { place, reason })?;
     }
+    let core = &block.header.core;
     let tip = Tip {
-        height: block.core.height,
-        id: block.core.id(),
-        timestamp_ms: block.core.timestamp_ms,
+        height: core.height,
+        id: block.id(),
+        timestamp_ms: core.timestamp_ms,
         inbox_count: execution.threaded.inbox_count,
+        l1_origin: core.l1_origin,
     };
+    let after = execution.clone();
     let (changes, executed) = execution
         .finish()
         .map_err(|reason| InvalidBlock::Operation {
             place: operations.len(),
             reason,
         })?;
-    Ok(BlockEffects {
+    let effects = BlockEffects {
         changes,
         tip,
         executed,
-    })
+    };
+    Ok((after, effects))
 }
 
-fn check_core(state: &State, tip: &Tip, chain_id: u64, block: &Block) -> Result<(), InvalidBlock> {
-    let core = &block.core;
+/// What follows from the parent alone.
+pub(crate) fn check_core(
+    state: &State,
+    tip: &Tip,
+    chain_id: u64,
+    core: &BlockCore,
+) -> Result<(), InvalidBlock> {
     if core.chain_id != chain_id {
         return Err(InvalidBlock::Core("chain id"));
     }
@@ -356,31 +457,41 @@ fn check_core(state: &State, tip: &Tip, chain_id: u64, block: &Block) -> Result<
     if core.timestamp_ms <= tip.timestamp_ms {
         return Err(InvalidBlock::Core("timestamp is not above the parent's"));
     }
+    if core.l1_origin.number < tip.l1_origin.number {
+        return Err(InvalidBlock::Core(
+            "base-layer origin is below the parent's",
+        ));
+    }
     if core.state_root_before != state.root() {
         return Err(InvalidBlock::Core("state root after the parent"));
     }
     if core.fee_leaves.count() == 0 {
         return Err(InvalidBlock::Core("no fee leaves"));
     }
-    if core.payload_root == block.payload.root() {
-        Ok(())
-    } else {
-        Err(InvalidBlock::PayloadRoot)
-    }
+    Ok(())
 }
 
 /// A bid pays for this very core, from collateral that stays locked for two epochs and covers it before the block.
-fn check_bid(state: &State, block: &Block) -> Result<(), InvalidBlock> {
-    let Some(Entry::BidPay(bid)) = block.payload.entries.first() else {
-        return Ok(());
-    };
-    if bid.core_hash != block.core_hash_of_bid() {
+pub(crate) fn check_bid(
+    state: &State,
+    core: &BlockCore,
+    signed: &SignedBid,
+    domain: &Domain,
+) -> Result<(), InvalidBlock> {
+    let bid = &signed.bid;
+    if bid.core_hash != core.bid_hash() {
         return Err(InvalidBlock::Bid("it was made for another core"));
+    }
+    if bid.height != core.height {
+        return Err(InvalidBlock::Bid("it was made for another height"));
+    }
+    if !signed.is_authentic(domain) {
+        return Err(InvalidBlock::Bid("its builder did not sign it"));
     }
     let collateral = state
         .leaf(bid.leaf)
         .ok_or(InvalidBlock::Bid("its collateral leaf does not exist"))?;
-    let locked_for = block.core.height.0.saturating_add(2 * EPOCH_HEIGHTS);
+    let locked_for = core.height.0.saturating_add(2 * EPOCH_HEIGHTS);
     if collateral.lock_until.0 < locked_for {
         return Err(InvalidBlock::Bid(
             "its collateral must be locked for two epochs",
@@ -389,134 +500,16 @@ fn check_bid(state: &State, block: &Block) -> Result<(), InvalidBlock> {
     if collateral.balance.get() < bid.value.get().max(BID_FLOOR) {
         return Err(InvalidBlock::Bid("its collateral does not cover it"));
     }
-    let proposer = block
-        .core
-        .fee_leaves
-        .get(0)
-        .and_then(|leaf| state.leaf(leaf));
+    if collateral.key != LeafKey::from(bid.key) {
+        return Err(InvalidBlock::Bid("its key is not its collateral leaf's"));
+    }
+    let proposer = core.fee_leaves.get(0).and_then(|leaf| state.leaf(leaf));
     if proposer.map(|leaf| leaf.token) != Some(collateral.token) {
         return Err(InvalidBlock::Bid(
             "its collateral holds another token than the first fee leaf",
         ));
     }
     Ok(())
-}
-
-/// A block being executed or built: operations go in one by one, a refused one changes nothing.
-pub struct BlockExecution<'a> {
-    overlay: Overlay<'a, State>,
-    /// Threaded state; root, accumulator and word counts stand still.
-    pub threaded: Threaded,
-    executed: Vec<Executed>,
-}
-
-impl<'a> BlockExecution<'a> {
-    /// Opens the block above `tip`.
-    #[must_use]
-    pub fn new(state: &'a State, tip: &Tip, fee_leaves: &FeeLeaves, pays_bid: bool) -> Self {
-        let mut threaded = Threaded::batch_start(
-            state.root(),
-            state.leaf_count(),
-            tip.height,
-            tip.inbox_count,
-        );
-        let header = Header {
-            height_delta: 1,
-            fee_leaves: Some(*fee_leaves),
-            bid: pays_bid,
-        };
-        if open_block(&mut threaded, &header).is_err() {
-            threaded.phase = Phase::NoBlock; // no fee leaves: every operation will be refused
-        }
-        Self {
-            overlay: Overlay::new(state),
-            threaded,
-            executed: Vec::new(),
-        }
-    }
-
-    /// Executes one operation whose signature has been checked.
-    ///
-    /// # Errors
-    /// The rule it breaks; nothing has changed.
-    pub fn push(
-        &mut self,
-        domain: &Domain,
-        operation: &Operation,
-    ) -> Result<Executed, InvalidOperation> {
-        let executed = execute(&self.overlay, &mut self.threaded, domain, operation)?;
-        self.write(executed.accesses);
-        self.executed.push(executed);
-        Ok(executed)
-    }
-
-    /// Executes all operations of an entry, or none. Signatures have been checked.
-    ///
-    /// # Errors
-    /// The rule broken and the member that breaks it; nothing has changed. A malformed entry (group size, number of
-    /// fee leaf selectors) is a [`InvalidOperation::GroupMismatch`] of member 0.
-    pub fn push_entry(
-        &mut self,
-        domain: &Domain,
-        entry: &Entry,
-    ) -> Result<(), (usize, InvalidOperation)> {
-        if !entry.is_well_formed() {
-            return Err((0, InvalidOperation::GroupMismatch));
-        }
-        let mut threaded = self.threaded;
-        let mut trial = Overlay::new(&self.overlay);
-        let mut executed = Vec::new();
-        for (place, operation) in entry.operations(domain).iter().enumerate() {
-            let effects = execute(&trial, &mut threaded, domain, operation)
-                .map_err(|reason| (place, reason))?;
-            for access in effects.accesses {
-                if let Some(leaf) = access.after {
-                    trial.write(access.index, leaf);
-                }
-            }
-            executed.push(effects);
-        }
-        self.threaded = threaded;
-        for effects in executed {
-            self.write(effects.accesses);
-            self.executed.push(effects);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, accesses: [Access; 3]) {
-        for access in accesses {
-            if let (Some(after), true) = (access.after, access.before != access.after) {
-                self.overlay.write(access.index, after);
-            }
-        }
-    }
-
-    /// The leaf as this block has left it so far.
-    #[must_use]
-    pub fn leaf(&self, index: LeafIndex) -> Option<Leaf> {
-        self.overlay.leaf(index)
-    }
-
-    /// Closes the block: its changes and the effects of each slot.
-    ///
-    /// # Errors
-    /// [`InvalidOperation::GroupOpen`] or [`InvalidOperation::BidMissing`].
-    pub fn finish(self) -> Result<(BTreeMap<LeafIndex, Leaf>, Vec<Executed>), InvalidOperation> {
-        if self.threaded.group.is_open() {
-            return Err(InvalidOperation::GroupOpen);
-        }
-        if self.threaded.phase == Phase::BidPending {
-            return Err(InvalidOperation::BidMissing);
-        }
-        Ok((self.overlay.into_changes(), self.executed))
-    }
-}
-
-impl LeafView for BlockExecution<'_> {
-    fn leaf(&self, index: LeafIndex) -> Option<Leaf> {
-        self.overlay.leaf(index)
-    }
 }
 
 #[cfg(test)]

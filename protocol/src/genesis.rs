@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     account::{L1Address, Leaf},
-    block::{BlockId, Tip},
+    block::{BlockId, L1Origin, Tip},
     codec::to_bytes,
     hash::keccak256,
     number::{Amount, Height, TokenId},
@@ -14,6 +14,7 @@ use crate::{
     state::State,
     threaded::FeeLeaves,
     transaction::Domain,
+    validator::ValidatorSet,
 };
 
 /// Chain ids on which insecure development tools are permitted (anvil's and geth's development chains).
@@ -28,8 +29,8 @@ pub struct Genesis {
     pub rollup: L1Address,
     /// Name of the reference string the circuits' keys are made from.
     pub reference_string: String,
-    /// The validator whose key certifies blocks.
-    pub validator: L1Address,
+    /// The validators of the first epochs, who certify blocks.
+    pub validators: ValidatorSet,
     /// Leaves that collect the fees of blocks.
     pub fee_leaves: FeeLeaves,
     /// Milliseconds since 1970.
@@ -142,6 +143,7 @@ impl Genesis {
             id: self.hash(),
             timestamp_ms: self.timestamp_ms,
             inbox_count: 0,
+            l1_origin: L1Origin::default(),
         }
     }
 }

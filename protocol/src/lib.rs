@@ -17,9 +17,12 @@
 pub mod account;
 pub mod batch;
 pub mod block;
+pub mod certificate;
 pub mod codec;
+pub mod evidence;
 pub mod genesis;
 pub mod hash;
+pub mod history;
 pub mod inbox;
 pub mod number;
 pub mod params;
@@ -34,6 +37,8 @@ pub mod transaction;
 pub mod transition;
 pub mod tree;
 pub mod validator;
+pub mod validity;
+pub mod vote;
 pub mod witness;
 pub mod words;
 

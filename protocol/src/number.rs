@@ -3,7 +3,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::params::BALANCE_LIMIT;
+use crate::params::{BALANCE_LIMIT, EPOCH_HEIGHTS};
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -38,6 +38,14 @@ number!(
     Height(u64)
 );
 number!(
+    /// One attempt to decide a height, from 0.
+    Round(u32)
+);
+number!(
+    /// Interval of heights with one validator set, from 0.
+    Epoch(u64)
+);
+number!(
     /// Position of a batch; the first is 1.
     BatchNumber(u64)
 );
@@ -45,6 +53,14 @@ number!(
     /// Position of a chunk inside its batch, from 0.
     ChunkIndex(u32)
 );
+
+impl Epoch {
+    /// The epoch of a height: heights 1 to `EPOCH_HEIGHTS` are epoch 0; genesis belongs to it too.
+    #[must_use]
+    pub fn of(height: Height) -> Self {
+        Self(height.0.saturating_sub(1) / EPOCH_HEIGHTS)
+    }
+}
 
 /// An exact amount below 2^120 in base units of its token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize)]

@@ -35,6 +35,12 @@ pub const LOCK_HEIGHTS_MAX: u64 = 8 * EPOCH_HEIGHTS;
 pub const BID_FLOOR: u128 = 1_000_000_000;
 /// A burn may name a bid at most this many heights old.
 pub const BID_BURN_HEIGHTS_MAX: u64 = 17;
+/// Transactions one validator may list in an extension.
+pub const LIST_HASHES_MAX: usize = 96;
+/// Reports of withheld payloads in an extension.
+pub const REPORTS_MAX: usize = 8;
+/// Share of every resource of a block that listed transactions may claim: one part in this many.
+pub const LIST_SHARE: u64 = 4;
 /// Bits of a height delta in a `Block` slot.
 pub const HEIGHT_DELTA_BITS: u32 = 40;
 /// Words of one inbox item.
@@ -58,7 +64,7 @@ pub const CIRCUIT_VERSION: u64 = 1;
 /// reference string (review finding M7).
 #[must_use]
 pub fn params_hash(reference_string: &str) -> [u8; 32] {
-    let numbers: [u128; 22] = [
+    let numbers: [u128; 25] = [
         4,
         16,
         u128::from(LEAF_COUNT_MAX),
@@ -74,6 +80,9 @@ pub fn params_hash(reference_string: &str) -> [u8; 32] {
         BID_FLOOR,
         u128::from(BID_BURN_HEIGHTS_MAX),
         u128::from(HEIGHT_DELTA_BITS),
+        96,
+        8,
+        u128::from(LIST_SHARE),
         5,
         2,
         u128::from(WITHDRAWALS_PER_BATCH_MAX),
@@ -99,6 +108,7 @@ mod tests {
     fn array_sizes_in_the_hash_are_the_constants() {
         assert_eq!((TREE_ARITY, TREE_LEVELS, FEE_LEAVES_MAX), (4, 16, 4));
         assert_eq!((ITEM_WORDS, WITHDRAWAL_WORDS), (5, 2));
+        assert_eq!((LIST_HASHES_MAX, REPORTS_MAX), (96, 8));
     }
 
     #[test]

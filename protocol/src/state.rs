@@ -124,6 +124,7 @@ impl LeafView for State {
 }
 
 /// Changes on top of a view, not yet committed.
+#[derive(Clone)]
 pub struct Overlay<'a, V> {
     base: &'a V,
     changes: BTreeMap<LeafIndex, Leaf>,

@@ -14,6 +14,7 @@ use crate::{
     number::{Amount, Height, LeafIndex, Nonce},
     params::{GROUP_MEMBERS_MAX, GROUP_MEMBERS_MIN},
     signature::{Claim, PublicKey, Signature},
+    validator::{ValidatorKey, ValidatorSignature, address_word, digest},
 };
 
 /// First field of every signed message, of the data challenge and of the public inputs.
@@ -364,6 +365,18 @@ impl Submission {
             .collect()
     }
 
+    /// Name of the whole submission in inclusion lists: keccak256 of the tagged ids of its members. Like an id it does
+    /// not cover signatures, so two encodings of one submission have one name.
+    #[must_use]
+    pub fn list_hash(&self, domain: &Domain) -> [u8; 32] {
+        let mut bytes = b"QUORATE/protocol/listed/v1".to_vec();
+        bytes.push(u8::from(self.is_group()));
+        for id in self.ids(domain) {
+            bytes.extend_from_slice(&id.0);
+        }
+        keccak256(&bytes)
+    }
+
     /// The signatures to check, in order of the members.
     #[must_use]
     pub fn claims(&self, domain: &Domain) -> Vec<Claim> {
@@ -434,6 +447,57 @@ impl Bid {
     #[must_use]
     pub fn claim(&self, domain: &Domain) -> Claim {
         (self.key, self.message(domain), self.signature)
+    }
+}
+
+/// Name of a signed bid.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub struct BidHash(pub [u8; 32]);
+
+/// A builder's offer: the bid that its collateral leaf signed, under the builder's own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignedBid {
+    /// Leaf, height, value, core; signed by the collateral leaf.
+    pub bid: Bid,
+    /// Address of the builder's secp256k1 key, which reveals the payload and answers for it.
+    pub builder: L1Address,
+    /// Of the builder, over [`SignedBid::hash`].
+    pub signature: ValidatorSignature,
+}
+
+impl SignedBid {
+    /// `keccak256(abi.encode("QUORATE/protocol/signed_bid/v1", domain, height, core_hash, value, builder, leaf))`.
+    #[must_use]
+    pub fn hash(&self, domain: &Domain) -> BidHash {
+        let words = [
+            field_to_be_bytes(&domain.0),
+            abi_word(u128::from(self.bid.height.0)),
+            field_to_be_bytes(&self.bid.core_hash),
+            abi_word(self.bid.value.get()),
+            address_word(&self.builder),
+            abi_word(u128::from(self.bid.leaf.0)),
+        ];
+        BidHash(digest("QUORATE/protocol/signed_bid/v1", &words))
+    }
+
+    /// Signs a bid as its builder.
+    #[must_use]
+    pub fn new(bid: Bid, domain: &Domain, key: &ValidatorKey) -> Self {
+        let mut signed = Self {
+            bid,
+            builder: key.address(),
+            signature: ValidatorSignature([0; 65]),
+        };
+        signed.signature = key.sign(&signed.hash(domain).0);
+        signed
+    }
+
+    /// Whether the builder signed it. The collateral's signature is [`Bid::claim`].
+    #[must_use]
+    pub fn is_authentic(&self, domain: &Domain) -> bool {
+        self.signature.is_by(&self.builder, &self.hash(domain).0)
     }
 }
 

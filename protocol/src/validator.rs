@@ -1,33 +1,61 @@
-//! Validator keys and block certificates on secp256k1, so that `ecrecover` can judge them on the base layer
-//! (`protocol.md`, "Domain, keys, signatures"). One key certifies here; sets and weights come with the sequencer
-//! set.
+//! Validator keys and signatures on secp256k1, so that `ecrecover` can judge them on the base layer (`protocol.md`,
+//! "Domain, keys, signatures"), and the weighted sets they form.
+//!
+//! Every signed message is `keccak256(abi.encode(name, words..))`, its first word the chain's domain: a contract
+//! rebuilds the digest from calldata. What this module does not do: say what the messages mean (`vote`, `certificate`).
+
+mod set;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 
-use crate::{
-    account::L1Address,
-    block::BlockId,
-    codec::{abi_encode_tagged, abi_word, field_to_be_bytes},
-    hash::keccak256,
-    number::Height,
-    transaction::Domain,
-};
+pub use set::{VALIDATORS_MAX, Validator, ValidatorSet, ValidatorSetError};
 
-/// Why a certificate is refused.
+use crate::{account::L1Address, codec::abi_encode_tagged, hash::keccak256};
+
+/// r or s is out of range, s is in the upper half, the recovery id is not 0 or 1, or no key can be recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateError {
-    /// r or s is out of range, s is in the upper half, or no key can be recovered.
-    #[error("malformed secp256k1 signature")]
-    Malformed,
-    /// Signed by another key.
-    #[error("signed by {actual}, expected {expected}")]
-    WrongSigner {
-        /// Address of the validator.
-        expected: L1Address,
-        /// Address recovered.
-        actual: L1Address,
-    },
+#[error("malformed secp256k1 signature")]
+pub struct MalformedSignature;
+
+/// A secp256k1 signature: r, s (32 bytes big-endian each, s in the lower half), recovery id 0 or 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct ValidatorSignature(pub [u8; 65]);
+
+impl std::fmt::Debug for ValidatorSignature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl ValidatorSignature {
+    /// Address of the key that signed `digest`. Exactly one encoding per signature is accepted.
+    ///
+    /// # Errors
+    /// [`MalformedSignature`].
+    pub fn signer(&self, digest: &[u8; 32]) -> Result<L1Address, MalformedSignature> {
+        let (body, recovery) = self.0.split_at(64);
+        let signature = Signature::from_slice(body).map_err(|_| MalformedSignature)?;
+        let recovery = recovery
+            .first()
+            .copied()
+            .filter(|id| *id < 2)
+            .and_then(RecoveryId::from_byte)
+            .ok_or(MalformedSignature)?;
+        if signature.normalize_s().is_some() {
+            return Err(MalformedSignature);
+        }
+        VerifyingKey::recover_from_prehash(digest, &signature, recovery)
+            .map(|key| address_of(&key))
+            .map_err(|_| MalformedSignature)
+    }
+
+    /// Whether `validator` signed `digest`.
+    #[must_use]
+    pub fn is_by(&self, validator: &L1Address, digest: &[u8; 32]) -> bool {
+        self.signer(digest).as_ref() == Ok(validator)
+    }
 }
 
 /// A validator's signing key.
@@ -53,23 +81,18 @@ impl ValidatorKey {
         address_of(self.0.verifying_key())
     }
 
-    /// Certifies a block.
+    /// Signs a digest, deterministically (RFC 6979): the same message never gets a second signature.
     #[must_use]
-    pub fn certify(&self, domain: &Domain, height: Height, block: BlockId) -> BlockCertificate {
-        let digest = certificate_digest(domain, height, block);
+    pub fn sign(&self, digest: &[u8; 32]) -> ValidatorSignature {
         let (signature, recovery) = self
             .0
-            .sign_prehash_recoverable(&digest)
+            .sign_prehash_recoverable(digest)
             .expect("signing a 32-byte digest with a valid key cannot fail");
         let mut bytes = [0; 65];
         let (head, tail) = bytes.split_at_mut(64);
         head.copy_from_slice(&signature.to_bytes());
         tail.copy_from_slice(&[recovery.to_byte()]);
-        BlockCertificate {
-            height,
-            block,
-            signature: bytes,
-        }
+        ValidatorSignature(bytes)
     }
 }
 
@@ -81,65 +104,22 @@ fn address_of(key: &VerifyingKey) -> L1Address {
     L1Address(address)
 }
 
-fn certificate_digest(domain: &Domain, height: Height, block: BlockId) -> [u8; 32] {
-    let words = [
-        field_to_be_bytes(&domain.0),
-        abi_word(u128::from(height.0)),
-        block.0,
-    ];
-    keccak256(&abi_encode_tagged(
-        "QUORATE/protocol/certificate/v1",
-        &words,
-    ))
+/// `keccak256(abi.encode(name, words..))`: what validators and builders sign.
+#[must_use]
+pub(crate) fn digest(name: &str, words: &[[u8; 32]]) -> [u8; 32] {
+    keccak256(&abi_encode_tagged(name, words))
 }
 
-/// A validator's statement that this block stands at this height.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct BlockCertificate {
-    /// Height of the block.
-    pub height: Height,
-    /// The block.
-    pub block: BlockId,
-    /// r, s (32 bytes big-endian each, s in the lower half), recovery id 0 or 1.
-    pub signature: [u8; 65],
-}
-
-impl BlockCertificate {
-    /// Accepts the certificate if `validator` signed it.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub fn verify(&self, domain: &Domain, validator: &L1Address) -> Result<(), CertificateError> {
-        let (body, recovery) = self.signature.split_at(64);
-        let signature = Signature::from_slice(body).map_err(|_| CertificateError::Malformed)?;
-        let recovery = recovery
-            .first()
-            .copied()
-            .filter(|id| *id < 2)
-            .and_then(RecoveryId::from_byte)
-            .ok_or(CertificateError::Malformed)?;
-        if signature.normalize_s().is_some() {
-            return Err(CertificateError::Malformed);
-        }
-        let digest = certificate_digest(domain, self.height, self.block);
-        let key = VerifyingKey::recover_from_prehash(&digest, &signature, recovery)
-            .map_err(|_| CertificateError::Malformed)?;
-        let actual = address_of(&key);
-        if actual == *validator {
-            Ok(())
-        } else {
-            Err(CertificateError::WrongSigner {
-                expected: *validator,
-                actual,
-            })
-        }
-    }
+/// An address as a 32-byte big-endian word.
+pub(crate) fn address_word(address: &L1Address) -> [u8; 32] {
+    let mut word = [0; 32];
+    word.split_at_mut(12).1.copy_from_slice(&address.0);
+    word
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fr;
 
     #[test]
     fn address_is_ethereums() {
@@ -158,35 +138,34 @@ mod tests {
     }
 
     #[test]
-    fn certificate_binds_domain_height_and_block() {
+    fn signature_binds_digest_and_key() {
         let key = ValidatorKey::from_bytes(&[5; 32]).unwrap();
-        let domain = Domain(Fr::from(1_u64));
-        let good = key.certify(&domain, Height(3), BlockId([4; 32]));
-        assert_eq!(good.verify(&domain, &key.address()), Ok(()));
-        assert!(
-            good.verify(&Domain(Fr::from(2_u64)), &key.address())
-                .is_err()
-        );
-        assert!(
-            BlockCertificate {
-                height: Height(4),
-                ..good
-            }
-            .verify(&domain, &key.address())
-            .is_err()
-        );
-        assert!(
-            BlockCertificate {
-                block: BlockId([5; 32]),
-                ..good
-            }
-            .verify(&domain, &key.address())
-            .is_err()
-        );
+        let message = digest("QUORATE/protocol/test/v1", &[[1; 32]]);
+        let good = key.sign(&message);
+        assert!(good.is_by(&key.address(), &message));
+        assert_eq!(good, key.sign(&message), "signing is deterministic");
+        assert!(!good.is_by(&key.address(), &[7; 32]));
+        assert!(!good.is_by(&L1Address([7; 20]), &message));
         for byte in 0..65 {
             let mut bad = good;
-            bad.signature[byte] ^= 1;
-            assert!(bad.verify(&domain, &key.address()).is_err(), "byte {byte}");
+            bad.0[byte] ^= 1;
+            assert!(!bad.is_by(&key.address(), &message), "byte {byte}");
         }
+    }
+
+    #[test]
+    fn the_second_spelling_of_a_signature_is_refused() {
+        let key = ValidatorKey::from_bytes(&[5; 32]).unwrap();
+        let good = key.sign(&[9; 32]);
+        let body = Signature::from_slice(&good.0[..64]).unwrap();
+        let (r, s) = body.split_scalars();
+        let high = Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
+        let mut other = good;
+        other.0[..64].copy_from_slice(&high.to_bytes());
+        other.0[64] ^= 1;
+        assert_eq!(other.signer(&[9; 32]), Err(MalformedSignature));
+        let mut shifted = good;
+        shifted.0[64] += 27;
+        assert_eq!(shifted.signer(&[9; 32]), Err(MalformedSignature));
     }
 }

@@ -147,8 +147,8 @@ impl Batcher {
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<(), BatcherError> {
         let domain = self.chain.constants.domain;
-        let core = &stored.block.core;
-        let usage = Usage::of(&stored.block.payload.operations(&domain));
+        let core = &stored.block.header.core;
+        let usage = Usage::of(&stored.block.operations(&domain));
         if self.usage.seals_before(&usage, core.timestamp_ms) {
             self.seal(Height(core.height.0.saturating_sub(1)))?;
         }

@@ -18,6 +18,7 @@ use protocol::{
     state::{LeafView, State},
     threaded::FeeLeaves,
     transaction::Domain,
+    validator::ValidatorSet,
 };
 
 /// Milliseconds since 1970 by this machine's clock.
@@ -37,7 +38,7 @@ pub(crate) struct ChainConstants {
     pub(crate) genesis_hash: BlockId,
     pub(crate) params_hash: [u8; 32],
     pub(crate) reference_string: String,
-    pub(crate) validator: L1Address,
+    pub(crate) validators: ValidatorSet,
     pub(crate) fee_leaves: FeeLeaves,
     pub(crate) is_development: bool,
 }
@@ -51,7 +52,7 @@ impl ChainConstants {
             genesis_hash: genesis.hash(),
             params_hash: genesis.params_hash(),
             reference_string: genesis.reference_string.clone(),
-            validator: genesis.validator,
+            validators: genesis.validators.clone(),
             fee_leaves: genesis.fee_leaves,
             is_development: genesis.is_development(),
         }

@@ -1,30 +1,57 @@
-//! The door to agreement. Behind it stands one proposer whose key certifies each block by itself; the sequencer set
-//! takes its place later, and nothing outside this file knows the difference.
+//! The door to agreement. Behind it stands one proposer whose key is the whole validator set; the BFT engine takes its
+//! place later, and nothing outside this file knows the difference.
+//!
+//! What it makes is what the vote rule demands: each block embeds the certificate of its parent, and its time is that
+//! certificate's median. What it does not do: remember what it signed before a crash.
 
 use std::time::Duration;
 
 use protocol::{
-    block::BlockCore,
+    account::L1Address,
+    block::{Block, Tip},
+    certificate::{ExtendedCertificate, ExtendedSignature},
+    history::History,
+    number::{Height, Round},
     transaction::Domain,
-    validator::{BlockCertificate, ValidatorKey},
+    validator::{ValidatorKey, ValidatorSet},
+    vote::{Extension, Step, Vote},
 };
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// Says when to propose, and certifies.
+use crate::storage::StoredBlock;
+
+/// Says when to propose, on what, and certifies.
 pub(crate) struct Consensus {
     key: ValidatorKey,
     domain: Domain,
+    set: ValidatorSet,
     interval: Duration,
     turns: Option<Interval>,
+    history: History,
+    certificate: Option<ExtendedCertificate>,
 }
 
 impl Consensus {
-    pub(crate) fn new(key: ValidatorKey, domain: Domain, interval: Duration) -> Self {
+    /// Goes on after the `recent` blocks, the last [`protocol::history::HISTORY_BLOCKS`] in order.
+    pub(crate) fn new(
+        key: ValidatorKey,
+        domain: Domain,
+        set: ValidatorSet,
+        interval: Duration,
+        recent: Vec<StoredBlock>,
+    ) -> Self {
+        let mut history = History::default();
+        for stored in &recent {
+            history.push(&stored.block, &set, &domain);
+        }
         Self {
             key,
             domain,
+            set,
             interval,
             turns: None,
+            history,
+            certificate: recent.into_iter().last().map(|stored| stored.certificate),
         }
     }
 
@@ -40,12 +67,66 @@ impl Consensus {
     }
 
     /// Who signs as author.
-    pub(crate) fn author(&self) -> protocol::account::L1Address {
+    pub(crate) fn author(&self) -> L1Address {
         self.key.address()
     }
 
+    /// Set of every height.
+    pub(crate) fn set(&self) -> &ValidatorSet {
+        &self.set
+    }
+
+    /// Certificate of the newest block, which the next one embeds.
+    pub(crate) fn parent_certificate(&self) -> Option<&ExtendedCertificate> {
+        self.certificate.as_ref()
+    }
+
+    /// Time of the next block: the signers' median, at least one millisecond after its parent.
+    pub(crate) fn timestamp_ms(&self, tip: &Tip) -> u64 {
+        let median = self
+            .certificate
+            .as_ref()
+            .and_then(|certificate| certificate.median_time_ms(&self.set));
+        median.unwrap_or(0).max(tip.timestamp_ms.saturating_add(1))
+    }
+
+    /// The last blocks, as the vote rule needs them.
+    #[cfg(test)]
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
     /// Signs a block: from here on it stands at its height.
-    pub(crate) fn certify(&self, core: &BlockCore) -> BlockCertificate {
-        self.key.certify(&self.domain, core.height, core.id())
+    pub(crate) fn certify(&mut self, block: &Block, now_ms: u64) -> ExtendedCertificate {
+        let (height, id): (Height, _) = (block.header.core.height, block.id());
+        let round = block.header.core.birth_round;
+        let vote = Vote {
+            height,
+            round,
+            step: Step::Precommit,
+            block: Some(id),
+        };
+        let extension = Extension {
+            time_ms: now_ms,
+            ..Extension::default()
+        };
+        let digest = extension.digest(&self.domain, height, round, id);
+        let certificate = ExtendedCertificate {
+            height,
+            round,
+            block: id,
+            signatures: vec![ExtendedSignature {
+                validator: self.key.address(),
+                signature: self.key.sign(&vote.digest(&self.domain)),
+                extension_signature: self.key.sign(&digest),
+                extension,
+            }],
+        };
+        self.history.push(block, &self.set, &self.domain);
+        self.certificate = Some(certificate.clone());
+        certificate
     }
 }
+
+/// Round in which the only proposer proposes.
+pub(crate) const ONLY_ROUND: Round = Round(0);

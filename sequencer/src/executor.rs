@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use protocol::{
     batch::Usage,
-    block::{Block, BlockCore, BlockExecution, Entry as BlockEntry, Payload, Tip},
-    number::{Height, LeafIndex},
+    block::{
+        Block, BlockCore, BlockExecution, BlockHeader, Entry as BlockEntry, L1Origin, Payload, Tip,
+    },
+    certificate::ExtendedCertificate,
+    number::{Epoch, Height, LeafIndex},
     state::State,
     transaction::{Action, TransactionId},
     transition::{Executed, Operation},
@@ -16,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chain::now_ms,
-    consensus::Consensus,
+    consensus::{Consensus, ONLY_ROUND},
     events::Event,
     failpoint,
     mempool::{Admission, Entry, api_error, block_entry, failed_records},
@@ -50,7 +53,7 @@ pub(crate) async fn run_blocks(
         let executor = Arc::clone(&executor);
         consensus = tokio::task::spawn_blocking(move || {
             executor
-                .make_block(&consensus, now_ms())
+                .make_block(&mut consensus, now_ms())
                 .map(|()| consensus)
         })
         .await
@@ -72,7 +75,7 @@ impl Executor {
     /// Builds, executes, certifies and stores the next block.
     pub(crate) fn make_block(
         &self,
-        consensus: &Consensus,
+        consensus: &mut Consensus,
         now_ms: u64,
     ) -> Result<(), StorageError> {
         let started = std::time::Instant::now();
@@ -89,14 +92,15 @@ impl Executor {
         };
         let built = {
             let state = shared.chain.state();
-            self.build(&state.state, &tip, &flight, consensus, now_ms)
+            self.build(&state.state, &tip, &flight, consensus)
         };
-        let certificate = consensus.certify(&built.block.core);
+        let certificate = consensus.certify(&built.block, now_ms);
         let tip = Tip {
-            height: built.block.core.height,
-            id: built.block.core.id(),
-            timestamp_ms: built.block.core.timestamp_ms,
+            height: built.block.header.core.height,
+            id: certificate.block,
+            timestamp_ms: built.block.header.core.timestamp_ms,
             inbox_count: tip.inbox_count,
+            l1_origin: built.block.header.core.l1_origin,
         };
         let (records, mentions) = records(&built, &expired, now_ms);
         let done: Vec<u64> = built
@@ -151,14 +155,7 @@ impl Executor {
         Ok(())
     }
 
-    fn build(
-        &self,
-        state: &State,
-        tip: &Tip,
-        flight: &[Entry],
-        consensus: &Consensus,
-        now_ms: u64,
-    ) -> Built {
+    fn build(&self, state: &State, tip: &Tip, flight: &[Entry], consensus: &Consensus) -> Built {
         let constants = &self.shared.chain.constants;
         let (domain, fee_leaves) = (&constants.domain, constants.fee_leaves);
         let mut execution = BlockExecution::new(state, tip, &fee_leaves, false);
@@ -197,19 +194,32 @@ impl Executor {
         let payload = Payload {
             inbox: Vec::new(),
             entries,
+            excuses: Vec::new(),
         };
+        let (height, certificate) = (Height(tip.height.0 + 1), consensus.parent_certificate());
         let core = BlockCore {
             chain_id: constants.chain_id,
-            height: Height(tip.height.0 + 1),
+            height,
+            epoch: Epoch::of(height),
+            next_set_hash: consensus.set().hash(),
+            birth_round: ONLY_ROUND,
+            author: consensus.author(),
             parent: tip.id,
             payload_root: payload.root(),
             fee_leaves,
-            author: consensus.author(),
-            timestamp_ms: now_ms.max(tip.timestamp_ms + 1),
+            certificate_hash: certificate.map_or([0; 32], ExtendedCertificate::hash),
+            l1_origin: L1Origin::default(),
+            timestamp_ms: consensus.timestamp_ms(tip),
             state_root_before: state.root(),
+            usage,
+        };
+        let header = BlockHeader {
+            core,
+            bid: None,
+            certificate: certificate.cloned(),
         };
         Built {
-            block: Block { core, payload },
+            block: Block { header, payload },
             changes,
             executed,
             included,
@@ -267,7 +277,7 @@ type Mentions = Vec<(LeafIndex, u32, TransactionId)>;
 
 /// What became of every operation this block touched, and which leaves name it.
 fn records(built: &Built, expired: &[Entry], now_ms: u64) -> (Records, Mentions) {
-    let height = built.block.core.height;
+    let height = built.block.header.core.height;
     let (mut records, mut mentions) = (Vec::new(), Vec::new());
     let mut place = 0_u32;
     let mut executed = built.executed.iter();

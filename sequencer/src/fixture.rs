@@ -13,7 +13,7 @@ use protocol::{
     transaction::{
         Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
     },
-    validator::ValidatorKey,
+    validator::{Validator, ValidatorKey, ValidatorSet},
 };
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -56,6 +56,12 @@ pub(crate) fn validator() -> ValidatorKey {
     ValidatorKey::from_bytes(&[7; 32]).unwrap()
 }
 
+/// The set of that validator alone.
+pub(crate) fn alone() -> ValidatorSet {
+    let address = validator().address();
+    ValidatorSet::new(vec![Validator { address, weight: 1 }]).unwrap()
+}
+
 /// Leaf 0 collects fees in token 0; leaves 1 to 3 hold a million of it; leaf 4 holds token 9, which nobody collects.
 pub(crate) fn genesis() -> Genesis {
     let leaf = |number: u8, token| {
@@ -71,7 +77,7 @@ pub(crate) fn genesis() -> Genesis {
         chain_id: 31_337,
         rollup: L1Address([0xee; 20]),
         reference_string: "test".into(),
-        validator: validator().address(),
+        validators: alone(),
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).unwrap(),
         timestamp_ms: 1_000,
         leaves: vec![leaf(0, 0), leaf(1, 0), leaf(2, 0), leaf(3, 0), leaf(4, 9)],
@@ -148,6 +154,7 @@ impl Rig {
         let store = Arc::new(Store::open(&dir.path().join("db"), &genesis)?);
         store.read_for_start()?;
         let (state, tip) = store.load_state(&genesis)?;
+        let recent = store.recent_blocks(tip.height)?;
         let constants = ChainConstants::new(&genesis);
         let events = Events::new();
         let queue = Arc::new(RocksQueue::load(
@@ -179,7 +186,13 @@ impl Rig {
         let interval = std::time::Duration::from_millis(200);
         Ok(Self {
             executor: Executor { shared, tip_height },
-            consensus: Consensus::new(validator(), genesis.domain(), interval),
+            consensus: Consensus::new(
+                validator(),
+                genesis.domain(),
+                genesis.validators.clone(),
+                interval,
+                recent,
+            ),
             queue,
             dir,
             now_ms: tip.timestamp_ms,
@@ -220,7 +233,7 @@ impl Rig {
     pub(crate) fn block_after(&mut self, ms: u64) {
         self.now_ms += ms;
         self.executor
-            .make_block(&self.consensus, self.now_ms)
+            .make_block(&mut self.consensus, self.now_ms)
             .unwrap();
     }
 

@@ -48,6 +48,9 @@ pub enum NodeError {
         /// Address of the key.
         actual: String,
     },
+    /// Genesis names several validators.
+    #[error("genesis names {0} validators; this version orders with one, who certifies alone")]
+    ValidatorCount(usize),
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -110,6 +113,19 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// The only validator is this node: nobody else could certify its blocks.
+fn check_validator(config: &NodeConfig) -> Result<(), NodeError> {
+    let actual = config.validator_key.address();
+    match config.genesis.validators.validators() {
+        [only] if only.address == actual => Ok(()),
+        [only] => Err(NodeError::ValidatorKey {
+            expected: only.address.to_string(),
+            actual: actual.to_string(),
+        }),
+        many => Err(NodeError::ValidatorCount(many.len())),
+    }
+}
+
 impl Node {
     /// Opens or makes the database, checks it, and starts every component. Needs a multi-threaded tokio runtime.
     ///
@@ -117,11 +133,7 @@ impl Node {
     /// Why the node does not start; nothing is left running.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         config.genesis.check()?;
-        let (expected, actual) = (config.genesis.validator, config.validator_key.address());
-        if expected != actual {
-            let (expected, actual) = (expected.to_string(), actual.to_string());
-            return Err(NodeError::ValidatorKey { expected, actual });
-        }
+        check_validator(&config)?;
         telemetry::install();
         failpoint::arm(config.genesis.is_development());
         let opened = {
@@ -212,6 +224,8 @@ struct Opened {
     queue: Arc<RocksQueue>,
     /// The newest state, for the batcher to go back from.
     state: State,
+    /// The last blocks, for agreement to go on from.
+    recent: Vec<StoredBlock>,
 }
 
 impl Opened {
@@ -220,6 +234,7 @@ impl Opened {
         let store = Arc::new(Store::open(&config.data_dir, &config.genesis)?);
         let entries = store.read_for_start()?;
         let (state, tip) = store.load_state(&config.genesis)?;
+        let recent = store.recent_blocks(tip.height)?;
         let constants = ChainConstants::new(&config.genesis);
         let events = Events::new();
         let mut pool = Mempool::new(config.mempool.clone());
@@ -260,6 +275,7 @@ impl Opened {
             shared,
             queue,
             state,
+            recent,
         })
     }
 
@@ -268,6 +284,7 @@ impl Opened {
             shared,
             queue,
             state,
+            recent,
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
@@ -290,7 +307,13 @@ impl Opened {
         let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let domain = shared.chain.constants.domain;
-        let consensus = Consensus::new(config.validator_key.clone(), domain, config.block_interval);
+        let consensus = Consensus::new(
+            config.validator_key.clone(),
+            domain,
+            config.genesis.validators.clone(),
+            config.block_interval,
+            recent,
+        );
         let executor = Arc::new(Executor {
             shared: shared.clone(),
             tip_height: tip_sender,

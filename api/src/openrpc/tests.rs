@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use super::{METHODS, document};
 use crate::{
     error::ErrorCode,
-    ledger::{BatchJob, BatchJson, BatchStage, BlockJson, BundleJson, EntryJson, LeafProofJson},
+    ledger::{
+        BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
+        EntryJson, LeafProofJson,
+    },
     operation::{SignedTransactionJson, SimulationJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
 };
@@ -133,7 +136,9 @@ fn samples_of_every_answer_fit_their_schema() {
             json!({"height": 1, "is_valid": true, "members": [member]}),
         );
     }
-    let certificate = json!({"type": "certificate", "height": 1, "place": 0, "block": hash, "validator": address, "signature": "0x00"});
+    let signed = json!({"round": 0, "signatures": [{"validator": address, "signature": "0x00"}]});
+    check::<CertificateJson>("Certificate", signed.clone());
+    let certificate = json!({"type": "certificate", "height": 1, "place": 0, "block": hash, "certificate": signed});
     let reached = json!([
         {"stage": "pending", "time_ms": 1, "evidence": {"type": "mempool"}},
         {"stage": "certified", "time_ms": 1, "evidence": certificate},
@@ -150,10 +155,11 @@ fn samples_of_every_answer_fit_their_schema() {
     );
     let operation =
         json!({"id": hash, "transaction": transaction(actions[0].clone()), "fee_leaf": 0});
+    let bid = json!({"leaf": 1, "height": 3, "value": "2", "builder": address});
+    check::<BidJson>("Bid", bid.clone());
     let entries = json!([
         {"type": "submission", "is_group": false, "operations": [operation]},
-        {"type": "bid_pay", "leaf": 1, "value": "2"},
-        {"type": "bid_burn", "leaf": 1, "value": "2"},
+        {"type": "bid_burn", "bid": bid},
     ]);
     for entry in entries.as_array().unwrap() {
         check::<EntryJson>("Entry", entry.clone());
@@ -162,7 +168,7 @@ fn samples_of_every_answer_fit_their_schema() {
         "Block",
         json!({
             "height": 1, "id": hash, "parent": hash, "timestamp_ms": 1, "author": address, "fee_leaves": [0],
-            "payload_root": hash, "state_root_before": hash, "core": "0x", "certificate": "0x", "inbox": ["0x00"],
+            "payload_root": hash, "state_root_before": hash, "header": "0x", "bid": bid, "certificate": signed, "inbox": ["0x00"],
             "entries": entries, "batch": 1,
         }),
     );
@@ -181,7 +187,7 @@ fn samples_of_every_answer_fit_their_schema() {
         "Chain",
         json!({
             "chain_id": 1, "rollup": address, "domain": hash, "genesis_hash": hash, "params_hash": hash, "circuit_version": 1,
-            "reference_string": "r", "validator": address, "fee_leaves": [{"index": 0, "token": 0}], "fee_min": "0",
+            "reference_string": "r", "validators": [{"address": address, "weight": 1}], "fee_leaves": [{"index": 0, "token": 0}], "fee_min": "0",
             "block_interval_ms": 200, "is_development": true,
         }),
     );

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use api::ledger::ValidatorJson;
 use api::text::{AddressText, FieldText, HashText};
 use clap::{Args, Subcommand};
 use protocol::genesis::Genesis;
@@ -45,7 +46,7 @@ struct Identity {
     domain: FieldText,
     params_hash: HashText,
     reference_string: String,
-    validator: AddressText,
+    validators: Vec<ValidatorJson>,
     leaf_count: usize,
     state_root: FieldText,
     development: bool,
@@ -60,7 +61,12 @@ fn identity(file: PathBuf, genesis: &Genesis) -> Identity {
         domain: genesis.domain().0.into(),
         params_hash: genesis.params_hash().into(),
         reference_string: genesis.reference_string.clone(),
-        validator: genesis.validator.into(),
+        validators: genesis
+            .validators
+            .validators()
+            .iter()
+            .map(Into::into)
+            .collect(),
         leaf_count: genesis.leaves.len(),
         state_root: genesis.state().root().into(),
         development: genesis.is_development(),
@@ -68,6 +74,11 @@ fn identity(file: PathBuf, genesis: &Genesis) -> Identity {
 }
 
 fn describe(identity: &Identity) -> String {
+    let validators: Vec<String> = identity
+        .validators
+        .iter()
+        .map(|validator| format!("{} (weight {})", validator.address, validator.weight))
+        .collect();
     let kind = if identity.development {
         "development: insecure tools are permitted"
     } else {
@@ -87,7 +98,7 @@ fn describe(identity: &Identity) -> String {
         ("domain", identity.domain.to_string()),
         ("params hash", identity.params_hash.to_string()),
         ("reference string", identity.reference_string.clone()),
-        ("validator", identity.validator.to_string()),
+        ("validators", validators.join(", ")),
         ("leaves", identity.leaf_count.to_string()),
         ("state root", identity.state_root.to_string()),
     ])

@@ -11,7 +11,8 @@ use crate::{
     testing::{
         BlockShape, Draft, Drafter, World, amount, generator, l1_owner, leaf, secret_key, soak,
     },
-    transaction::{Action, SignedTransaction, Transaction},
+    threaded::Threaded,
+    transaction::{Action, SignedBid, SignedTransaction, Transaction},
     words::Word,
 };
 
@@ -81,10 +82,10 @@ fn random_blocks_are_accepted_and_do_what_was_built() {
             let mut execution = BlockExecution::new(
                 &world.state,
                 &world.tip,
-                &block.core.fee_leaves,
-                block.payload.pays_bid(),
+                &block.header.core.fee_leaves,
+                block.header.bid.is_some(),
             );
-            for operation in block.payload.operations(&world.domain) {
+            for operation in block.operations(&world.domain) {
                 execution.push(&world.domain, &operation).unwrap();
             }
             let inbox_count = execution.threaded.inbox_count;
@@ -93,10 +94,10 @@ fn random_blocks_are_accepted_and_do_what_was_built() {
             let tip = world.tip;
             let effects = world.apply(&block);
             assert_eq!((&effects.changes, &effects.executed), (&changes, &executed));
-            assert_eq!(executed.len(), block.payload.operation_count());
+            assert_eq!(executed.len(), block.operation_count());
             assert_eq!(effects.tip.height, Height(tip.height.0 + 1));
             assert_eq!(effects.tip.inbox_count, inbox_count);
-            assert_eq!(effects.tip.id, block.core.id());
+            assert_eq!(effects.tip.id, block.id());
         }
     }
 }
@@ -108,8 +109,8 @@ fn every_core_field_is_bound() {
     assert!(apply(&world, &good).is_ok());
     let with = |alter: &dyn Fn(&mut BlockCore)| {
         let mut block = good.clone();
-        alter(&mut block.core);
-        assert_ne!(block.core.id(), good.core.id());
+        alter(&mut block.header.core);
+        assert_ne!(block.id(), good.id());
         apply(&world, &block)
     };
     let is_core = |result: Result<BlockEffects, InvalidBlock>| {
@@ -278,7 +279,7 @@ fn an_invalid_operation_makes_the_whole_block_invalid() {
     // a replay of yesterday's payload
     let good = block(&world, vec![single(&world, 1, 0)]);
     world.apply(&good);
-    let again = world.block(good.payload.clone(), good.core.fee_leaves);
+    let again = world.block(good.payload.clone(), good.header.core.fee_leaves);
     assert!(matches!(
         apply(&world, &again),
         Err(InvalidBlock::Operation {
@@ -315,7 +316,10 @@ fn a_bid_for_another_core_is_refused() {
     let reseal = |alter: &dyn Fn(&mut Block)| {
         let mut block = good.clone();
         alter(&mut block);
-        block.core.payload_root = block.payload.root();
+        let bid = block.header.bid.take();
+        world.seal(&mut block);
+        block.header.bid = bid;
+        block.header.core.usage = Usage::of(&block.operations(&world.domain));
         apply(&world, &block)
     };
     let refused = InvalidBlock::Bid("it was made for another core");
@@ -324,23 +328,24 @@ fn a_bid_for_another_core_is_refused() {
         Err(refused.clone())
     );
     assert_eq!(
-        reseal(&|block| block.core.author = l1_owner(4)),
+        reseal(&|block| block.header.core.author = l1_owner(4)),
         Err(refused.clone())
     );
     assert_eq!(
-        reseal(&|block| block.core.timestamp_ms += 1),
+        reseal(&|block| block.header.core.timestamp_ms += 1),
         Err(refused.clone())
     );
     let others = FeeLeaves::new(&[LeafIndex(2)]).unwrap();
     assert_eq!(
-        reseal(&|block| block.core.fee_leaves = others),
+        reseal(&|block| block.header.core.fee_leaves = others),
         Err(refused)
     );
     assert!(reseal(&|_| {}).is_ok());
     // the value is under the collateral's signature
     let lowered = reseal(&|block| {
-        if let Some(Entry::BidPay(bid)) = block.payload.entries.first_mut() {
-            bid.value = amount(1);
+        if let Some(signed) = &mut block.header.bid {
+            signed.bid.value = amount(1);
+            *signed = SignedBid::new(signed.bid, &world.domain, &world.builder);
         }
     });
     assert_eq!(lowered, Err(InvalidBlock::Signature));
@@ -377,32 +382,6 @@ fn a_bid_needs_locked_sufficient_collateral_of_the_right_token() {
     let other_token = with(|leaf| leaf.token = crate::number::TokenId(1));
     refused(&other_token, COLLATERAL, 5, "token");
     assert!(apply(&world, &bid_block(&world, COLLATERAL, 1 << 60)).is_ok());
-}
-
-#[test]
-fn a_payment_stands_first_and_once() {
-    let world = world();
-    let mut late = bid_block(&world, COLLATERAL, 5);
-    late.payload.entries.swap(0, 1);
-    late.core.payload_root = late.payload.root();
-    assert_eq!(
-        apply(&world, &late),
-        Err(InvalidBlock::Operation {
-            place: 1,
-            reason: InvalidOperation::BidOutOfPlace
-        })
-    );
-    let mut twice = bid_block(&world, COLLATERAL, 5);
-    let bid = twice.payload.entries[0].clone();
-    twice.payload.entries.insert(1, bid);
-    twice.core.payload_root = twice.payload.root();
-    assert_eq!(
-        apply(&world, &twice),
-        Err(InvalidBlock::Operation {
-            place: 1,
-            reason: InvalidOperation::BidOutOfPlace
-        })
-    );
 }
 
 #[test]
@@ -459,7 +438,7 @@ fn empty_blocks_are_valid_and_change_nothing_but_the_tip() {
     let mut world = world();
     let root = world.state.root();
     let empty = block(&world, vec![]);
-    assert!(empty.payload.is_empty());
+    assert!(empty.is_empty());
     let effects = world.apply(&empty);
     assert!(effects.changes.is_empty() && effects.executed.is_empty());
     assert_eq!((world.state.root(), world.tip.height), (root, Height(1)));

@@ -19,8 +19,8 @@ fn bytes_of(state: &State) -> Vec<u8> {
 }
 
 fn published_height(blocks: &[Block], before: Height) -> Height {
-    let last = blocks.iter().rfind(|block| !block.payload.is_empty());
-    last.map_or(before, |block| block.core.height)
+    let last = blocks.iter().rfind(|block| !block.is_empty());
+    last.map_or(before, |block| block.header.core.height)
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn genesis_and_words_rebuild_every_leaf_over_several_batches() {
             let blocks = world.grow(&mut rng, 5, 12);
             for operation in blocks
                 .iter()
-                .flat_map(|block| block.payload.operations(&world.domain))
+                .flat_map(|block| block.operations(&world.domain))
             {
                 kinds.insert(operation.kind());
                 groups += u64::from(matches!(

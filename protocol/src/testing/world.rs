@@ -1,20 +1,30 @@
 //! A small economy that grows by random blocks, and batches traced from blocks.
 
+use ark_bn254::Fr;
+use ark_ff::AdditiveGroup;
 use rand::{Rng, seq::SliceRandom};
 
 use super::{Drafter, Keyring, l1_owner, leaf, random_leaf_key};
 use crate::{
     account::{L1Address, Leaf},
-    batch::pairs_of_block,
-    block::{Block, BlockCore, BlockEffects, BlockExecution, Entry, Payload, Tip, apply_block},
+    batch::{Usage, pairs_of_block},
+    block::{
+        Block, BlockCore, BlockEffects, BlockExecution, BlockHeader, BlockId, Entry, L1Origin,
+        Payload, Tip, apply_block,
+    },
+    certificate::{ExtendedCertificate, ExtendedSignature},
     genesis::Genesis,
+    history::History,
     inbox::InboxItem,
-    number::{Amount, Height, LeafIndex, TokenId},
+    number::{Amount, Epoch, Height, LeafIndex, Round, TokenId},
     params::EPOCH_HEIGHTS,
     state::State,
     threaded::FeeLeaves,
-    transaction::{Domain, OperationKind},
+    transaction::{Domain, OperationKind, SignedBid},
     transition::{InvalidOperation, Operation},
+    validator::{Validator, ValidatorKey, ValidatorSet},
+    validity::{BaseLayerView, DecidedPrefix},
+    vote::{Extension, Step, Vote},
     witness::{BatchTrace, ChunkWitness, FinishedBatch},
 };
 
@@ -63,6 +73,10 @@ const KINDS: [OperationKind; 7] = [
 pub struct World {
     /// Keys of nearly all leaves.
     pub keyring: Keyring,
+    /// Keys of the validators, in the order of their addresses; one weight each.
+    pub validators: Vec<ValidatorKey>,
+    /// Key of a builder.
+    pub builder: ValidatorKey,
     /// Where it started.
     pub genesis: Genesis,
     /// Domain of its messages.
@@ -71,23 +85,39 @@ pub struct World {
     pub state: State,
     /// Where execution stands.
     pub tip: Tip,
+    /// The last blocks.
+    pub history: History,
+    /// Certificate of the last block, which the next one embeds.
+    pub certificate: Option<ExtendedCertificate>,
 }
 
 impl World {
     /// A development genesis with these leaves, fees to leaf 0, and keys 0 to `keys - 1`.
     #[must_use]
     pub fn new(leaves: Vec<Leaf>, keys: usize) -> Self {
+        let mut validators: Vec<ValidatorKey> = (1..=4)
+            .filter_map(|seed| ValidatorKey::from_bytes(&[seed; 32]))
+            .collect();
+        validators.sort_by_key(ValidatorKey::address);
+        let seats = validators.iter().map(|key| Validator {
+            address: key.address(),
+            weight: 1,
+        });
         let genesis = Genesis {
             chain_id: 31_337,
             rollup: L1Address([0x52; 20]),
             reference_string: "development".to_owned(),
-            validator: l1_owner(0xfeed),
+            validators: ValidatorSet::new(seats.collect()).expect("four validators"),
             fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).expect("one fee leaf"),
             timestamp_ms: 1_700_000_000_000,
             leaves,
         };
         Self {
             keyring: Keyring::new(keys),
+            validators,
+            builder: ValidatorKey::from_bytes(&[0xbb; 32]).expect("a key"),
+            history: History::default(),
+            certificate: None,
             domain: genesis.domain(),
             state: genesis.state(),
             tip: genesis.tip(),
@@ -124,26 +154,126 @@ impl World {
         Self::new(leaves, keys)
     }
 
-    /// The next block with this payload, whatever its validity.
+    /// What the next block is judged by.
+    #[must_use]
+    pub fn prefix<'a>(&'a self, base_layer: &'a dyn BaseLayerView) -> DecidedPrefix<'a> {
+        DecidedPrefix {
+            chain_id: self.genesis.chain_id,
+            domain: &self.domain,
+            state: &self.state,
+            tip: &self.tip,
+            set: &self.genesis.validators,
+            next_set_hash: self.genesis.validators.hash(),
+            history: &self.history,
+            base_layer,
+        }
+    }
+
+    /// The next block with this payload and no bid, whatever its validity.
     #[must_use]
     pub fn block(&self, payload: Payload, fee_leaves: FeeLeaves) -> Block {
+        let height = Height(self.tip.height.0.saturating_add(1));
+        let certificate = self.certificate.clone();
+        let median = certificate
+            .as_ref()
+            .and_then(|certificate| certificate.median_time_ms(&self.genesis.validators));
         let core = BlockCore {
             chain_id: self.genesis.chain_id,
-            height: Height(self.tip.height.0.saturating_add(1)),
+            height,
+            epoch: Epoch::of(height),
+            next_set_hash: self.genesis.validators.hash(),
+            birth_round: Round(0),
+            author: *self.genesis.validators.proposer(height, Round(0)),
             parent: self.tip.id,
-            payload_root: payload.root(),
+            payload_root: [0; 32],
             fee_leaves,
-            author: self.genesis.validator,
-            timestamp_ms: self.tip.timestamp_ms.saturating_add(25),
+            certificate_hash: certificate
+                .as_ref()
+                .map_or([0; 32], ExtendedCertificate::hash),
+            l1_origin: L1Origin::default(),
+            timestamp_ms: median
+                .unwrap_or(0)
+                .max(self.tip.timestamp_ms.saturating_add(1)),
             state_root_before: self.state.root(),
+            usage: Usage::default(),
         };
-        Block { core, payload }
+        let header = BlockHeader {
+            core,
+            bid: None,
+            certificate,
+        };
+        let mut block = Block { header, payload };
+        self.seal(&mut block);
+        block
+    }
+
+    /// Makes payload root, resources and the bid, if there is one, fit the rest of the block.
+    pub fn seal(&self, block: &mut Block) {
+        block.header.core.payload_root = block.payload.root();
+        block.header.core.usage = Usage::of(&block.operations(&self.domain));
+        if let Some(signed) = block.header.bid {
+            let execution =
+                BlockExecution::new(&self.state, &self.tip, &block.header.core.fee_leaves, true);
+            let (core, bid) = (&block.header.core, signed.bid);
+            let bid =
+                self.drafter(&execution)
+                    .bid(bid.leaf, core.height, bid.value, core.bid_hash());
+            block.header.bid = Some(SignedBid::new(bid, &self.domain, &self.builder));
+        }
+    }
+
+    /// Puts a bid of collateral `leaf` for this very block into the header, whatever its validity.
+    pub fn seal_bid(&self, block: &mut Block, leaf: LeafIndex, value: Amount) {
+        let execution =
+            BlockExecution::new(&self.state, &self.tip, &block.header.core.fee_leaves, true);
+        let bid = self
+            .drafter(&execution)
+            .bid(leaf, block.header.core.height, value, Fr::ZERO);
+        block.header.bid = Some(SignedBid::new(bid, &self.domain, &self.builder));
+        self.seal(block);
+    }
+
+    /// A certificate of this block by these validators (seat and extension).
+    #[must_use]
+    pub fn certify(
+        &self,
+        (height, id): (Height, BlockId),
+        signers: &[(usize, Extension)],
+    ) -> ExtendedCertificate {
+        let round = Round(0);
+        let vote = Vote {
+            height,
+            round,
+            step: Step::Precommit,
+            block: Some(id),
+        };
+        let signatures = signers.iter().filter_map(|(seat, extension)| {
+            let key = self.validators.get(*seat)?;
+            let digest = extension.digest(&self.domain, height, round, id);
+            Some(ExtendedSignature {
+                validator: key.address(),
+                signature: key.sign(&vote.digest(&self.domain)),
+                extension: extension.clone(),
+                extension_signature: key.sign(&digest),
+            })
+        });
+        ExtendedCertificate {
+            height,
+            round,
+            block: id,
+            signatures: signatures.collect(),
+        }
     }
 
     /// The next block with these operations, fees to the genesis' leaves.
     #[must_use]
     pub fn plain_block(&self, inbox: Vec<InboxItem>, entries: Vec<Entry>) -> Block {
-        self.block(Payload { inbox, entries }, self.genesis.fee_leaves)
+        let payload = Payload {
+            inbox,
+            entries,
+            excuses: Vec::new(),
+        };
+        self.block(payload, self.genesis.fee_leaves)
     }
 
     /// A valid next block: inbox items of every sort, a bid, signed operations of every kind, groups.
@@ -167,9 +297,8 @@ impl World {
         }
         if let Some(bid) = bid {
             execution
-                .push_entry(&self.domain, &Entry::BidPay(bid))
+                .push(&self.domain, &Operation::BidPay(bid))
                 .expect("locked collateral covers the bid");
-            payload.entries.push(Entry::BidPay(bid));
         }
         for _ in 0..shape.entries {
             let entry = self.random_entry(rng, &execution);
@@ -181,25 +310,10 @@ impl World {
         }
         let mut block = self.block(payload, fee_leaves);
         if let Some(bid) = bid {
-            self.seal_bid(&mut block, bid.leaf, bid.value);
+            block.header.bid = Some(SignedBid::new(bid, &self.domain, &self.builder));
+            self.seal(&mut block);
         }
         block
-    }
-
-    /// Makes the block's first entry the bid of `leaf` for this very block, and fixes the payload root.
-    ///
-    /// The payload may start with another BidPay, which is replaced.
-    pub fn seal_bid(&self, block: &mut Block, leaf: LeafIndex, value: Amount) {
-        let execution = BlockExecution::new(&self.state, &self.tip, &block.core.fee_leaves, true);
-        let core_hash = block.core_hash_of_bid();
-        let bid = self
-            .drafter(&execution)
-            .bid(leaf, block.core.height, value, core_hash);
-        if block.payload.pays_bid() {
-            block.payload.entries.remove(0);
-        }
-        block.payload.entries.insert(0, Entry::BidPay(bid));
-        block.core.payload_root = block.payload.root();
     }
 
     fn drafter<'a>(&'a self, execution: &'a BlockExecution<'a>) -> Drafter<'a, BlockExecution<'a>> {
@@ -219,7 +333,9 @@ impl World {
                 let drafts = drafter.sequence(rng, count, &KINDS);
                 Some(drafter.group(&drafts))
             }
-            1 => drafter.burnable_bid(rng).map(Entry::BidBurn),
+            1 => drafter
+                .burnable_bid(rng)
+                .map(|bid| Entry::BidBurn(SignedBid::new(bid, &self.domain, &self.builder))),
             _ => {
                 let kind = *KINDS.choose(rng).unwrap_or(&OperationKind::Transfer);
                 let draft = drafter.transaction(rng, kind)?;
@@ -244,7 +360,7 @@ impl World {
         FeeLeaves::new(&named).unwrap_or(self.genesis.fee_leaves)
     }
 
-    /// Applies a block and moves on.
+    /// Applies a block and moves on; all validators certify it, with clocks 25 ms later.
     ///
     /// # Panics
     /// If the block is invalid.
@@ -259,6 +375,16 @@ impl World {
         .unwrap_or_else(|error| unreachable!("the caller applies valid blocks: {error}"));
         self.state.commit(&effects.changes);
         self.tip = effects.tip;
+        self.history
+            .push(block, &self.genesis.validators, &self.domain);
+        let extension = Extension {
+            time_ms: self.tip.timestamp_ms.saturating_add(25),
+            ..Extension::default()
+        };
+        let signers: Vec<(usize, Extension)> = (0..self.validators.len())
+            .map(|seat| (seat, extension.clone()))
+            .collect();
+        self.certificate = Some(self.certify((self.tip.height, self.tip.id), &signers));
         effects
     }
 

@@ -161,8 +161,8 @@ fn random_batches_are_self_contained_and_chain() {
             let before = (world.state.clone(), height, world.tip.inbox_count);
             let blocks = world.grow(&mut rng, 4, 16);
             check_batch(&world, before, &blocks);
-            let last = blocks.iter().rfind(|block| !block.payload.is_empty());
-            height = last.map_or(height, |block| block.core.height);
+            let last = blocks.iter().rfind(|block| !block.is_empty());
+            height = last.map_or(height, |block| block.header.core.height);
         }
     }
 }
@@ -299,7 +299,7 @@ fn the_worst_inbox_mix_fits_one_batch() {
             .all(|executed| executed.withdrawal.is_some())
     );
     let traced = trace_batch(world.domain, before.clone(), std::slice::from_ref(&block)).unwrap();
-    let usage = Usage::of(&block.payload.operations(&world.domain));
+    let usage = Usage::of(&block.operations(&world.domain));
     let absorbed = u64::try_from(traced.finished.groups.len()).unwrap();
     assert_eq!(usage.absorptions, absorbed);
     assert!(absorbed <= BATCH_ABSORPTIONS_MAX);
@@ -319,7 +319,7 @@ fn usage_bounds_what_a_batch_takes() {
         let before = (world.state.clone(), Height(0), 0);
         let blocks = world.grow(&mut rng, 6, 12);
         let usage = blocks.iter().fold(Usage::default(), |usage, block| {
-            usage.join(Usage::of(&block.payload.operations(&world.domain)))
+            usage.join(Usage::of(&block.operations(&world.domain)))
         });
         let traced = trace_batch(world.domain, before, &blocks).unwrap();
         let counts = traced.finished.end.counts;
@@ -358,6 +358,7 @@ fn headers_name_fee_leaves_at_a_batchs_start_and_on_change_only() {
             } else {
                 entries(&world, 1, 0)
             },
+            excuses: vec![],
         };
         let block = world.block(payload, leaves);
         world.apply(&block);
@@ -373,7 +374,7 @@ fn headers_name_fee_leaves_at_a_batchs_start_and_on_change_only() {
                     header.height_delta,
                     header.fee_leaves.map(|all| all.count()),
                 ));
-                (height, previous) = (block.core.height, block.core.fee_leaves);
+                (height, previous) = (block.header.core.height, block.header.core.fee_leaves);
             }
         }
         headers

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use api::{
     error::{ApiError, ErrorCode},
-    ledger::{BatchJob, BatchJson, BatchStage, BlockJson, BundleJson, EntryJson, OrderedOperation},
+    ledger::{
+        BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
+        EntryJson, OrderedOperation, SignatureJson,
+    },
     operation::Verdict,
     status::{
         ChainInfo, Evidence, Failure, FeeLeafInfo, NodeStatus, Stage, StageReached,
@@ -14,10 +17,11 @@ use api::{
 };
 use protocol::{
     block::Entry,
+    certificate::ExtendedCertificate,
     codec::to_bytes,
     number::{Amount, BatchNumber, Height},
     state::LeafView,
-    transaction::TransactionId,
+    transaction::{SignedBid, TransactionId},
 };
 
 use super::public::{PublicApi, internal};
@@ -98,13 +102,12 @@ impl PublicApi {
             .map_err(|error| internal(&error))?;
         reached.push(StageReached {
             stage: Stage::Certified,
-            time_ms: stored.block.core.timestamp_ms,
+            time_ms: stored.block.header.core.timestamp_ms,
             evidence: Evidence::Certificate {
                 height: height.0,
                 place,
                 block: stored.certificate.block.into(),
-                validator: self.shared.chain.constants.validator.into(),
-                signature: BytesText::from(&stored.certificate.signature[..]),
+                certificate: certificate_json(&stored.certificate),
             },
         });
         let Some(batch) = self.batch_of(height)? else {
@@ -143,7 +146,8 @@ impl PublicApi {
             .block(height)
             .map_err(|error| internal(&error))?
             .ok_or_else(unknown)?;
-        let (core, payload) = (&stored.block.core, &stored.block.payload);
+        let (header, payload) = (&stored.block.header, &stored.block.payload);
+        let core = &header.core;
         let domain = &self.shared.chain.constants.domain;
         let inbox = payload.inbox.iter().map(|item| {
             let bytes: Vec<u8> = item.0.iter().flat_map(|word| word.0).collect();
@@ -151,15 +155,16 @@ impl PublicApi {
         });
         Ok(BlockJson {
             height: core.height.0,
-            id: core.id().into(),
+            id: header.id().into(),
             parent: core.parent.into(),
             timestamp_ms: core.timestamp_ms,
             author: core.author.into(),
             fee_leaves: core.fee_leaves.iter().map(|leaf| leaf.0).collect(),
             payload_root: core.payload_root.into(),
             state_root_before: core.state_root_before.into(),
-            core: BytesText::from(to_bytes(core).as_slice()),
-            certificate: BytesText::from(&stored.certificate.signature[..]),
+            header: BytesText::from(to_bytes(header).as_slice()),
+            bid: header.bid.as_ref().map(bid_json),
+            certificate: certificate_json(&stored.certificate),
             inbox: inbox.collect(),
             entries: payload
                 .entries
@@ -287,7 +292,12 @@ impl PublicApi {
             params_hash: constants.params_hash.into(),
             circuit_version: protocol::params::CIRCUIT_VERSION,
             reference_string: constants.reference_string.clone(),
-            validator: constants.validator.into(),
+            validators: constants
+                .validators
+                .validators()
+                .iter()
+                .map(Into::into)
+                .collect(),
             fee_leaves: fee_leaves.collect(),
             fee_min: fee_min.into(),
             block_interval_ms,
@@ -345,13 +355,30 @@ fn entry_json(entry: &Entry, domain: &protocol::transaction::Domain) -> EntryJso
                 })
                 .collect(),
         },
-        Entry::BidPay(bid) => EntryJson::BidPay {
-            leaf: bid.leaf.0,
-            value: bid.value.into(),
+        Entry::BidBurn(signed) => EntryJson::BidBurn {
+            bid: bid_json(signed),
         },
-        Entry::BidBurn(bid) => EntryJson::BidBurn {
-            leaf: bid.leaf.0,
-            value: bid.value.into(),
-        },
+    }
+}
+
+fn bid_json(signed: &SignedBid) -> BidJson {
+    BidJson {
+        leaf: signed.bid.leaf.0,
+        height: signed.bid.height.0,
+        value: signed.bid.value.into(),
+        builder: signed.builder.into(),
+    }
+}
+
+fn certificate_json(certificate: &ExtendedCertificate) -> CertificateJson {
+    let signatures = certificate.signatures.iter();
+    CertificateJson {
+        round: certificate.round.0,
+        signatures: signatures
+            .map(|one| SignatureJson {
+                validator: one.validator.into(),
+                signature: BytesText::from(&one.signature.0[..]),
+            })
+            .collect(),
     }
 }

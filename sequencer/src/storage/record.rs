@@ -7,11 +7,11 @@ use protocol::{
     Fr,
     account::Leaf,
     block::{Block, Tip},
+    certificate::ExtendedCertificate,
     codec::borsh_field,
     number::{BatchNumber, Height, LeafIndex},
     threaded::Threaded,
     transaction::Submission,
-    validator::BlockCertificate,
     words::Words,
 };
 
@@ -27,11 +27,11 @@ pub(crate) struct TipRecord {
     pub(crate) leaf_count: u64,
 }
 
-/// A block and the signature that certifies it.
+/// A block and the certificate that decides it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct StoredBlock {
     pub(crate) block: Block,
-    pub(crate) certificate: BlockCertificate,
+    pub(crate) certificate: ExtendedCertificate,
 }
 
 /// What a block has overwritten.

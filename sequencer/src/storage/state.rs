@@ -8,6 +8,7 @@ use protocol::{
     block::Tip,
     codec::{field_from_le_bytes, field_to_be_bytes, field_to_le_bytes},
     genesis::Genesis,
+    history::HISTORY_BLOCKS,
     number::{Height, LeafIndex, TokenId},
     params::{TREE_ARITY, TREE_LEVELS},
     state::State,
@@ -231,13 +232,24 @@ impl Store {
         let stored = self
             .block(tip.height)?
             .ok_or_else(|| self.corrupt(format!("block {} is missing", tip.height)))?;
-        if stored.block.core.id() != tip.id || stored.certificate.block != tip.id {
+        if stored.block.id() != tip.id || stored.certificate.block != tip.id {
             return Err(self.corrupt(format!("block {} is not the newest one", tip.height)));
         }
         stored
             .certificate
-            .verify(&genesis.domain(), &genesis.validator)
+            .verify(&genesis.domain(), &genesis.validators)
             .map_err(|error| self.corrupt(format!("certificate of block {}: {error}", tip.height)))
+    }
+
+    /// The last blocks up to the newest, as many as the vote rule looks back on.
+    pub(crate) fn recent_blocks(&self, tip: Height) -> Result<Vec<StoredBlock>, StorageError> {
+        let count = u64::try_from(HISTORY_BLOCKS).unwrap_or(u64::MAX);
+        (tip.0.saturating_sub(count) + 1..=tip.0)
+            .map(|height| {
+                let missing = || self.corrupt(format!("block {height} is missing"));
+                self.block(Height(height))?.ok_or_else(missing)
+            })
+            .collect()
     }
 
     /// A certified block.

@@ -93,7 +93,7 @@ fn the_state_before_any_unsealed_block_can_be_restored() {
         let block = store.block(Height(height)).unwrap().unwrap();
         assert_eq!(
             before.root(),
-            block.block.core.state_root_before,
+            block.block.header.core.state_root_before,
             "height {height}"
         );
     }

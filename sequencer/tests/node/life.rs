@@ -13,9 +13,11 @@ use api::{
 };
 use jsonrpsee::ws_client::WsClientBuilder;
 use protocol::{
+    block::BlockHeader,
+    certificate::{CommitCertificate, CommitSignature},
     codec::{field_to_le_bytes, from_bytes},
-    number::TokenId,
-    validator::BlockCertificate,
+    number::{Round, TokenId},
+    validator::ValidatorSignature,
     witness::{ChunkWitness, DataWitness},
 };
 use verifier::bundle::Bundle;
@@ -97,20 +99,27 @@ async fn a_payment_climbs_from_request_to_bundle_and_stays_there() {
     assert_eq!(status.reached.len(), 2);
     assert!(!status.revertible_by.is_empty());
 
-    // The certificate in the block verifies under the genesis validator.
+    // The certificate of the block verifies under the genesis validators.
     let api::status::Evidence::Certificate { height, .. } = status.reached[1].evidence else {
         panic!("{status:?}")
     };
     let block = client.block(Some(height)).await.unwrap();
-    let core: protocol::block::BlockCore = from_bytes(&block.core.parse().unwrap()).unwrap();
-    assert_eq!(HashText::from(core.id()), block.id);
-    let certificate = BlockCertificate {
-        height: core.height,
-        block: core.id(),
-        signature: block.certificate.parse().unwrap().try_into().unwrap(),
+    let header: BlockHeader = from_bytes(&block.header.parse().unwrap()).unwrap();
+    assert_eq!(HashText::from(header.id()), block.id);
+    let signatures = block.certificate.signatures.iter();
+    let certificate = CommitCertificate {
+        height: header.core.height,
+        round: Round(block.certificate.round),
+        block: header.id(),
+        signatures: signatures
+            .map(|one| CommitSignature {
+                validator: one.validator.parse().unwrap(),
+                signature: ValidatorSignature(one.signature.parse().unwrap().try_into().unwrap()),
+            })
+            .collect(),
     };
     assert_eq!(
-        certificate.verify(&genesis().domain(), &genesis().validator),
+        certificate.verify(&genesis().domain(), &genesis().validators),
         Ok(())
     );
     let proof = client.leaf(2).await.unwrap();

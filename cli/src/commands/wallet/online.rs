@@ -455,10 +455,15 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
                 Evidence::Certificate {
                     height,
                     place,
-                    validator,
+                    certificate,
                     ..
                 } => {
-                    format!("block {height}, place {place}, signed by {validator}")
+                    let signers = certificate.signatures.iter();
+                    let names: Vec<String> = signers.map(|one| one.validator.to_string()).collect();
+                    format!(
+                        "block {height}, place {place}, signed by {}",
+                        names.join(", ")
+                    )
                 }
                 Evidence::Bundle { batch, hash } => format!("bundle of batch {batch}, {hash}"),
             };
@@ -576,7 +581,7 @@ async fn ordered(
         .flat_map(|block| &block.entries)
         .flat_map(|entry| match entry {
             EntryJson::Submission { operations, .. } => operations.as_slice(),
-            EntryJson::BidPay { .. } | EntryJson::BidBurn { .. } => &[],
+            EntryJson::BidBurn { .. } => &[],
         });
     let found = operations
         .into_iter()

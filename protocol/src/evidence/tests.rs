@@ -1,0 +1,212 @@
+//! Evidence convicts the guilty and nobody else.
+
+use super::*;
+use crate::{
+    Fr,
+    validator::{Validator, ValidatorKey},
+    vote::{Extension, Proposal, ProposalKind, Vote},
+};
+
+const HEIGHT: Height = Height(7);
+const A: BlockId = BlockId([0xa; 32]);
+const B: BlockId = BlockId([0xb; 32]);
+
+fn domain() -> Domain {
+    Domain(Fr::from(1_u64))
+}
+
+fn key(seed: u8) -> ValidatorKey {
+    ValidatorKey::from_bytes(&[seed; 32]).unwrap()
+}
+
+fn set() -> ValidatorSet {
+    let seats = (1..=4).map(|seed| Validator {
+        address: key(seed).address(),
+        weight: 1,
+    });
+    ValidatorSet::new(seats.collect()).unwrap()
+}
+
+fn vote(seed: u8, round: u32, step: Step, block: Option<BlockId>) -> SignedVote {
+    let vote = Vote {
+        height: HEIGHT,
+        round: Round(round),
+        step,
+        block,
+    };
+    vote.sign(&domain(), &key(seed))
+}
+
+fn proposal(round: u32, pol: Option<u32>, block: BlockId, kind: ProposalKind) -> SignedProposal {
+    let proposal = Proposal {
+        height: HEIGHT,
+        round: Round(round),
+        pol_round: pol.map(Round),
+        block,
+    };
+    proposal.sign(kind, &domain(), &key(1))
+}
+
+fn judge(evidence: &Evidence) -> Result<Offence, EvidenceError> {
+    evidence.verify(&domain(), &set()).map(|finding| {
+        assert_eq!(finding.offender, key(1).address());
+        assert_eq!(finding.height, HEIGHT);
+        finding.offence
+    })
+}
+
+#[test]
+fn two_votes_in_one_step_convict() {
+    for step in [Step::Prevote, Step::Precommit] {
+        for other in [Some(B), None] {
+            let pair = Evidence::DoubleVote(vote(1, 0, step, Some(A)), vote(1, 0, step, other));
+            assert_eq!(judge(&pair), Ok(Offence::DoubleVote));
+        }
+    }
+}
+
+#[test]
+fn honest_votes_do_not() {
+    let base = vote(1, 0, Step::Prevote, Some(A));
+    let pairs = [
+        (base, EvidenceError::Same),
+        (
+            vote(1, 1, Step::Prevote, Some(B)),
+            EvidenceError::Unrelated("height, round or step"),
+        ),
+        (
+            vote(1, 0, Step::Precommit, None),
+            EvidenceError::Unrelated("height, round or step"),
+        ),
+        (
+            vote(2, 0, Step::Prevote, Some(B)),
+            EvidenceError::Unrelated("signers"),
+        ),
+    ];
+    for (other, expected) in pairs {
+        assert_eq!(judge(&Evidence::DoubleVote(base, other)), Err(expected));
+    }
+    // somebody else signed in the accused's name
+    let forged = SignedVote {
+        validator: key(1).address(),
+        ..vote(2, 0, Step::Prevote, Some(B))
+    };
+    assert_eq!(
+        judge(&Evidence::DoubleVote(base, forged)),
+        Err(EvidenceError::Signature(key(1).address()))
+    );
+    let strangers = Evidence::DoubleVote(
+        vote(9, 0, Step::Prevote, Some(A)),
+        vote(9, 0, Step::Prevote, Some(B)),
+    );
+    assert_eq!(
+        strangers.verify(&domain(), &set()),
+        Err(EvidenceError::Stranger(key(9).address()))
+    );
+    let elsewhere = Domain(Fr::from(2_u64));
+    let pair = Evidence::DoubleVote(base, vote(1, 0, Step::Prevote, Some(B)));
+    assert!(pair.verify(&elsewhere, &set()).is_err());
+}
+
+#[test]
+fn two_choices_for_one_round_convict_in_either_kind() {
+    use ProposalKind::{Init, Proposal};
+    for (one, other) in [(Proposal, Proposal), (Init, Init), (Proposal, Init)] {
+        let pair = Evidence::DoubleProposal(proposal(0, None, A, one), proposal(0, None, B, other));
+        assert_eq!(judge(&pair), Ok(Offence::DoubleProposal));
+    }
+    let pol = Evidence::DoubleProposal(
+        proposal(2, None, A, Proposal),
+        proposal(2, Some(1), A, Proposal),
+    );
+    assert_eq!(judge(&pol), Ok(Offence::DoubleProposal));
+    // the proposal and the Init of one choice belong together
+    let honest =
+        Evidence::DoubleProposal(proposal(0, None, A, Proposal), proposal(0, None, A, Init));
+    assert_eq!(judge(&honest), Err(EvidenceError::Same));
+    let later = Evidence::DoubleProposal(proposal(0, None, A, Init), proposal(1, None, B, Init));
+    assert!(matches!(judge(&later), Err(EvidenceError::Unrelated(_))));
+}
+
+#[test]
+fn two_extensions_of_one_precommit_convict() {
+    let signed = |time_ms: u64| {
+        let extension = Extension {
+            time_ms,
+            ..Extension::default()
+        };
+        let content = crate::hash::keccak256(&crate::codec::to_bytes(&extension));
+        let digest = extension.digest(&domain(), HEIGHT, Round(0), A);
+        (content, key(1).sign(&digest))
+    };
+    let pair = |first, second, block| Evidence::DoubleExtension {
+        height: HEIGHT,
+        round: Round(0),
+        block,
+        validator: key(1).address(),
+        first,
+        second,
+    };
+    assert_eq!(
+        judge(&pair(signed(1), signed(2), A)),
+        Ok(Offence::DoubleExtension)
+    );
+    assert_eq!(
+        judge(&pair(signed(1), signed(1), A)),
+        Err(EvidenceError::Same)
+    );
+    assert!(matches!(
+        judge(&pair(signed(1), signed(2), B)),
+        Err(EvidenceError::Signature(_))
+    ));
+}
+
+#[test]
+fn a_lock_challenge_stands_until_a_polka_answers_it() {
+    let challenge = Evidence::LockChallenge {
+        precommit: vote(1, 1, Step::Precommit, Some(A)),
+        prevote: vote(1, 4, Step::Prevote, Some(B)),
+    };
+    assert_eq!(judge(&challenge), Ok(Offence::BrokenLock));
+    let answers = |votes: &[SignedVote]| challenge.is_answered_by(votes, &domain(), &set());
+    let polka = |round: u32, block: BlockId, seeds: &[u8]| -> Vec<SignedVote> {
+        let prevote = |seed: &u8| vote(*seed, round, Step::Prevote, Some(block));
+        seeds.iter().map(prevote).collect()
+    };
+    assert!(answers(&polka(1, B, &[2, 3, 4])));
+    assert!(answers(&polka(3, B, &[1, 2, 3, 4])));
+    assert!(!answers(&polka(0, B, &[2, 3, 4])), "before the lock");
+    assert!(!answers(&polka(4, B, &[2, 3, 4])), "not before the vote");
+    assert!(!answers(&polka(2, A, &[2, 3, 4])), "for another block");
+    assert!(!answers(&polka(2, B, &[2, 3])), "no quorum");
+    assert!(!answers(&polka(2, B, &[2, 3, 3])), "one voter twice");
+    let mixed = [polka(2, B, &[2, 3]), polka(3, B, &[4])].concat();
+    assert!(!answers(&mixed), "of two rounds");
+    let mut forged = polka(2, B, &[2, 3, 4]);
+    forged[0].validator = key(1).address();
+    assert!(!answers(&forged));
+    assert!(!answers(&[]));
+}
+
+#[test]
+fn keeping_a_lock_is_no_offence() {
+    let lock = vote(1, 1, Step::Precommit, Some(A));
+    for prevote in [
+        vote(1, 2, Step::Prevote, Some(A)),
+        vote(1, 2, Step::Prevote, None),
+        vote(1, 1, Step::Prevote, Some(B)),
+        vote(1, 0, Step::Prevote, Some(B)),
+        vote(2, 2, Step::Prevote, Some(B)),
+    ] {
+        let challenge = Evidence::LockChallenge {
+            precommit: lock,
+            prevote,
+        };
+        assert!(judge(&challenge).is_err(), "{prevote:?}");
+    }
+    let nil = Evidence::LockChallenge {
+        precommit: vote(1, 1, Step::Precommit, None),
+        prevote: vote(1, 2, Step::Prevote, Some(B)),
+    };
+    assert!(judge(&nil).is_err());
+}
