@@ -2,7 +2,7 @@
 
 use protocol::{
     account::{L1Address, Leaf, LeafKey},
-    block::{BlockExecution, BlockId, Tip},
+    block::{BlockExecution, BlockId, L1Origin, Tip},
     number::{Amount, Height, LeafIndex, Nonce, TokenId},
     signature::{Claim, SecretKey, verify, verify_batch},
     state::State,
@@ -76,6 +76,7 @@ fn tip() -> Tip {
         id: BlockId([0; 32]),
         timestamp_ms: 0,
         inbox_count: 0,
+        l1_origin: L1Origin::default(),
     }
 }
 

@@ -22,7 +22,7 @@ use protocol::{
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{Action, SignedTransaction, Transaction},
-    validator::ValidatorKey,
+    validator::{ValidatorKey, ValidatorSet},
 };
 use rayon::prelude::*;
 use sequencer::{Node, NodeConfig, ProofVerifier};
@@ -78,7 +78,7 @@ fn genesis(keys: &[SecretKey]) -> Genesis {
         chain_id: CHAIN_ID,
         rollup: L1Address([0xee; 20]),
         reference_string: "bench".into(),
-        validator: validator().address(),
+        validators: ValidatorSet::of_one(validator().address()),
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).expect("one fee leaf"),
         timestamp_ms: 1_000,
         leaves: keys.iter().map(leaf).collect(),

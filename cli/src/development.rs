@@ -11,7 +11,7 @@ use protocol::{
     number::{Amount, LeafIndex, TokenId},
     signature::SecretKey,
     threaded::FeeLeaves,
-    validator::{Validator, ValidatorKey, ValidatorSet},
+    validator::{ValidatorKey, ValidatorSet},
 };
 
 /// Chain id of the development chain (anvil's).
@@ -87,11 +87,7 @@ pub(crate) fn genesis(
         chain_id: CHAIN_ID,
         rollup: L1Address(rollup),
         reference_string: REFERENCE_STRING.to_owned(),
-        validators: ValidatorSet::new(vec![Validator {
-            address: validator().address(),
-            weight: 1,
-        }])
-        .expect("one validator is a set"),
+        validators: ValidatorSet::of_one(validator().address()),
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).expect("one leaf"),
         timestamp_ms,
         leaves: std::iter::once(fee).chain(funded).chain(more).collect(),

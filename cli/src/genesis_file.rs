@@ -172,7 +172,6 @@ mod tests {
     use protocol::{
         account::{L1Address, LeafKey},
         number::Amount,
-        validator::Validator,
     };
 
     use super::*;
@@ -184,11 +183,7 @@ mod tests {
             chain_id: 31_337,
             rollup: L1Address([1; 20]),
             reference_string: "name".to_owned(),
-            validators: ValidatorSet::new(vec![Validator {
-                address: L1Address([2; 20]),
-                weight: 1,
-            }])
-            .expect("one validator"),
+            validators: ValidatorSet::of_one(L1Address([2; 20])),
             fee_leaves: FeeLeaves::new(&[LeafIndex(1)]).expect("one leaf"),
             timestamp_ms: 7,
             leaves: vec![

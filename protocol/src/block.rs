@@ -22,7 +22,7 @@ use crate::{
     signature::{Claim, verify_batch},
     state::{LeafView, State},
     threaded::FeeLeaves,
-    transaction::{Domain, SignedBid, Submission},
+    transaction::{Domain, ListHash, SignedBid, Submission},
     transition::{Executed, InvalidOperation, Membership, Operation},
 };
 
@@ -327,8 +327,8 @@ pub enum InvalidBlock {
     #[error("burns of withheld bids are wrong: {0}")]
     Burn(&'static str),
     /// A listed transaction is neither in the block nor excused.
-    #[error("listed transaction 0x{} is neither in the block nor excused", hex::encode(.0))]
-    ListedMissing([u8; 32]),
+    #[error("listed transaction {0} is neither in the block nor excused")]
+    ListedMissing(ListHash),
     /// An excuse that does not hold.
     #[error("excuse {place} does not hold: {reason}")]
     Excuse {

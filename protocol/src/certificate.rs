@@ -16,7 +16,7 @@ use crate::{
     codec::to_bytes,
     hash::keccak256,
     number::{Height, Round},
-    transaction::Domain,
+    transaction::{Domain, ListHash},
     validator::{ValidatorSet, ValidatorSignature},
     vote::{Extension, ExtensionError, Report, Step, Vote},
 };
@@ -209,8 +209,8 @@ impl ExtendedCertificate {
     /// E(h): hashes listed by more than a third of the set's weight inside this certificate. What more than two
     /// thirds of the weight list is always among them, whichever quorum the proposer embeds.
     #[must_use]
-    pub fn listed(&self, set: &ValidatorSet) -> BTreeSet<[u8; 32]> {
-        let mut weights: BTreeMap<&[u8; 32], u128> = BTreeMap::new();
+    pub fn listed(&self, set: &ValidatorSet) -> BTreeSet<ListHash> {
+        let mut weights: BTreeMap<&ListHash, u128> = BTreeMap::new();
         for one in &self.signatures {
             let weight = set.weight_of(&one.validator);
             for hash in &one.extension.hashes {

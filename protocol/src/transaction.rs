@@ -9,7 +9,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     account::{L1Address, LeafKey, shifted},
-    codec::{abi_encode_tagged, abi_word, borsh_field, field_to_be_bytes, field_to_le_bytes},
+    codec::{
+        abi_encode_tagged, abi_word, borsh_field, display_hex, field_to_be_bytes, field_to_le_bytes,
+    },
     hash::{keccak256, keccak256_mod_p, poseidon, tag},
     number::{Amount, Height, LeafIndex, Nonce},
     params::{GROUP_MEMBERS_MAX, GROUP_MEMBERS_MIN},
@@ -368,13 +370,13 @@ impl Submission {
     /// Name of the whole submission in inclusion lists: keccak256 of the tagged ids of its members. Like an id it does
     /// not cover signatures, so two encodings of one submission have one name.
     #[must_use]
-    pub fn list_hash(&self, domain: &Domain) -> [u8; 32] {
+    pub fn list_hash(&self, domain: &Domain) -> ListHash {
         let mut bytes = b"QUORATE/protocol/listed/v1".to_vec();
         bytes.push(u8::from(self.is_group()));
         for id in self.ids(domain) {
             bytes.extend_from_slice(&id.0);
         }
-        keccak256(&bytes)
+        ListHash(keccak256(&bytes))
     }
 
     /// The signatures to check, in order of the members.
@@ -447,6 +449,18 @@ impl Bid {
     #[must_use]
     pub fn claim(&self, domain: &Domain) -> Claim {
         (self.key, self.message(domain), self.signature)
+    }
+}
+
+/// Name of a submission in inclusion lists.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub struct ListHash(pub [u8; 32]);
+
+impl std::fmt::Display for ListHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        display_hex(&self.0, f)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     params::{BATCH_ABSORPTIONS_MAX, INBOX_PER_BATCH_MAX, LIST_SHARE, WITHDRAWALS_PER_BATCH_MAX},
     signature::{Claim, verify_batch},
     state::State,
-    transaction::{Domain, Submission},
+    transaction::{Domain, ListHash, Submission},
     validator::ValidatorSet,
 };
 
@@ -243,7 +243,7 @@ pub fn timestamp_ms(certificate: Option<&ExtendedCertificate>, prefix: &DecidedP
 pub fn listed(
     certificate: Option<&ExtendedCertificate>,
     prefix: &DecidedPrefix<'_>,
-) -> BTreeSet<[u8; 32]> {
+) -> BTreeSet<ListHash> {
     certificate
         .zip(prefix.history.last())
         .map(|(certificate, parent)| certificate.listed(&parent.set))
@@ -323,7 +323,7 @@ fn check_bid_leaves(block: &Block) -> Result<(), InvalidBlock> {
 /// signature would turn a good submission into an invalid one, because names do not cover signatures.
 fn check_excuse_form(
     block: &Block,
-    listed: &BTreeSet<[u8; 32]>,
+    listed: &BTreeSet<ListHash>,
     domain: &Domain,
 ) -> Result<(), InvalidBlock> {
     let excuses = &block.payload.excuses;
@@ -362,7 +362,7 @@ fn check_excuse_form(
 /// of a resource it needs is used up by listed submissions and it does not fit the rest.
 fn check_list(
     block: &Block,
-    listed: &BTreeSet<[u8; 32]>,
+    listed: &BTreeSet<ListHash>,
     after: &BlockExecution<'_>,
     domain: &Domain,
 ) -> Result<(), InvalidBlock> {

@@ -16,7 +16,7 @@ use crate::{
     hash::keccak256,
     number::{Height, Round},
     params::{LIST_HASHES_MAX, REPORTS_MAX},
-    transaction::{BidHash, Domain},
+    transaction::{BidHash, Domain, ListHash},
     validator::{ValidatorKey, ValidatorSignature, digest},
 };
 
@@ -216,7 +216,7 @@ pub enum ExtensionError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Extension {
     /// Listed transactions ([`crate::transaction::Submission::list_hash`]), ascending.
-    pub hashes: Vec<[u8; 32]>,
+    pub hashes: Vec<ListHash>,
     /// The signer's clock, milliseconds since 1970.
     pub time_ms: u64,
     /// Builders who withheld, ascending.
@@ -389,7 +389,7 @@ mod tests {
     fn extensions_are_bounded_and_have_one_spelling() {
         let full = Extension {
             hashes: (0..LIST_HASHES_MAX)
-                .map(|place| [u8::try_from(place).unwrap(); 32])
+                .map(|place| ListHash([u8::try_from(place).unwrap(); 32]))
                 .collect(),
             time_ms: u64::MAX,
             reports: (0..REPORTS_MAX as u64).map(report).collect(),
@@ -402,7 +402,7 @@ mod tests {
             extension.check()
         };
         assert_eq!(
-            with(&|extension| extension.hashes.push([0xff; 32])),
+            with(&|extension| extension.hashes.push(ListHash([0xff; 32]))),
             Err(ExtensionError::Hashes(LIST_HASHES_MAX + 1))
         );
         assert_eq!(

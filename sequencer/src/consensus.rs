@@ -130,3 +130,52 @@ impl Consensus {
 
 /// Round in which the only proposer proposes.
 pub(crate) const ONLY_ROUND: Round = Round(0);
+
+#[cfg(test)]
+mod tests {
+    use protocol::validity::{DecidedPrefix, NoBaseLayer, verdict};
+
+    use crate::{
+        config::MempoolConfig,
+        fixture::{Rig, sign, transfer},
+    };
+
+    /// What this door makes is what the vote rule accepts, also after a restart.
+    #[test]
+    fn every_block_is_valid_under_the_vote_rule() {
+        let mut rig = Rig::new(MempoolConfig::default());
+        for nonce in 0..5 {
+            if nonce == 3 {
+                let dir = std::sync::Arc::clone(&rig.dir);
+                drop(rig);
+                rig = Rig::open(dir, MempoolConfig::default(), Default::default()).unwrap();
+            }
+            rig.send_one(sign(transfer(1, 2, nonce, 10, 2))).unwrap();
+            let chain = std::sync::Arc::clone(&rig.shared().chain);
+            let (state, tip) = (chain.state().state.clone(), chain.view().tip);
+            let history = rig.consensus.history().clone();
+            rig.block();
+            let height = rig.shared().chain.view().tip.height;
+            let stored = rig.shared().store.block(height).unwrap().unwrap();
+            assert_eq!(stored.block.operation_count(), 1);
+            let set = rig.consensus.set();
+            let prefix = DecidedPrefix {
+                chain_id: chain.constants.chain_id,
+                domain: &chain.constants.domain,
+                state: &state,
+                tip: &tip,
+                set,
+                next_set_hash: set.hash(),
+                history: &history,
+                base_layer: &NoBaseLayer,
+            };
+            let verdict = verdict(&stored.block, &prefix);
+            assert!(verdict.is_valid(), "{verdict:?}");
+            assert_eq!(
+                stored.certificate.verify(prefix.domain, set),
+                Ok(()),
+                "the certificate is of the set"
+            );
+        }
+    }
+}

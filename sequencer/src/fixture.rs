@@ -13,7 +13,7 @@ use protocol::{
     transaction::{
         Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
     },
-    validator::{Validator, ValidatorKey, ValidatorSet},
+    validator::{ValidatorKey, ValidatorSet},
 };
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -56,12 +56,6 @@ pub(crate) fn validator() -> ValidatorKey {
     ValidatorKey::from_bytes(&[7; 32]).unwrap()
 }
 
-/// The set of that validator alone.
-pub(crate) fn alone() -> ValidatorSet {
-    let address = validator().address();
-    ValidatorSet::new(vec![Validator { address, weight: 1 }]).unwrap()
-}
-
 /// Leaf 0 collects fees in token 0; leaves 1 to 3 hold a million of it; leaf 4 holds token 9, which nobody collects.
 pub(crate) fn genesis() -> Genesis {
     let leaf = |number: u8, token| {
@@ -77,7 +71,7 @@ pub(crate) fn genesis() -> Genesis {
         chain_id: 31_337,
         rollup: L1Address([0xee; 20]),
         reference_string: "test".into(),
-        validators: alone(),
+        validators: ValidatorSet::of_one(validator().address()),
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).unwrap(),
         timestamp_ms: 1_000,
         leaves: vec![leaf(0, 0), leaf(1, 0), leaf(2, 0), leaf(3, 0), leaf(4, 9)],

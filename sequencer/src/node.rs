@@ -25,7 +25,7 @@ use crate::{
     mempool::{Admission, Entry, Mempool, run_admission},
     proving::RocksQueue,
     rpc::{Health, PublicApi, serve_jobs, serve_public},
-    storage::{StorageError, Store},
+    storage::{StorageError, Store, StoredBlock},
     telemetry,
 };
 

@@ -18,6 +18,7 @@ mod chain;
 mod forgeries;
 
 use api::jobs::JobKind;
+use api::ledger::ValidatorJson;
 use api::operation::PointJson;
 use api::text::{AddressText, AmountText};
 use chain::Traced;
@@ -67,7 +68,7 @@ fn genesis_text(genesis: &Genesis) -> String {
         "chain_id": genesis.chain_id,
         "rollup": AddressText::from(genesis.rollup),
         "reference_string": genesis.reference_string,
-        "validator": AddressText::from(genesis.validator),
+        "validators": genesis.validators.validators().iter().map(ValidatorJson::from).collect::<Vec<_>>(),
         "fee_leaves": fee_leaves,
         "timestamp_ms": genesis.timestamp_ms,
         "leaves": genesis.leaves.iter().map(leaf).collect::<Vec<_>>(),
@@ -216,7 +217,7 @@ fn the_verdict_says_what_is_proven() {
         let refused = judge(&bytes, &strict).expect_err("it is insecure");
         assert!(matches!(refused, BundleError::Insecure(_)));
     }
-    let [first, second] = BATCHES.map(|number| bundle(number));
+    let [first, second] = BATCHES.map(bundle);
     let end = first.chunks.last().expect("a chunk").after;
     assert_eq!(
         (end.root, end.height),

@@ -48,7 +48,7 @@ fn certificate(signatures: Vec<ExtendedSignature>) -> ExtendedCertificate {
 
 fn timed(time_ms: u64, hashes: &[u8]) -> Extension {
     Extension {
-        hashes: hashes.iter().map(|byte| [*byte; 32]).collect(),
+        hashes: hashes.iter().map(|byte| ListHash([*byte; 32])).collect(),
         time_ms,
         reports: vec![],
     }
@@ -128,7 +128,7 @@ fn every_signed_field_is_bound() {
         CertificateError::ExtensionSignature(first)
     );
     assert!(matches!(
-        refused(&|bad| bad.signatures[0].extension.hashes.push([0; 32])),
+        refused(&|bad| bad.signatures[0].extension.hashes.push(ListHash([0; 32]))),
         CertificateError::Extension { .. }
     ));
     assert!(good(&keys).verify(&Domain(Fr::from(2_u64)), &set).is_err());
@@ -174,7 +174,7 @@ proptest! {
                     extension_signature: ValidatorSignature([0; 65]),
                 })
                 .collect();
-            let enforced = certificate(signatures).listed(&set).contains(&[9; 32]);
+            let enforced = certificate(signatures).listed(&set).contains(&ListHash([9; 32]));
             prop_assert!(enforced || !set.is_quorum(listed_by));
             prop_assert!(!enforced || set.is_above_third(listed_by));
         }

@@ -73,6 +73,13 @@ impl ValidatorSet {
         Self::from_sorted(validators)
     }
 
+    /// The set of one validator, which certifies alone.
+    #[must_use]
+    pub fn of_one(address: L1Address) -> Self {
+        let validators = vec![Validator { address, weight: 1 }];
+        Self { validators }
+    }
+
     fn from_sorted(validators: Vec<Validator>) -> Result<Self, ValidatorSetError> {
         let count = validators.len();
         if count == 0 || count > VALIDATORS_MAX {
@@ -147,7 +154,7 @@ impl ValidatorSet {
     pub fn proposer(&self, height: Height, round: Round) -> &L1Address {
         let slot = height.0.wrapping_add(u64::from(round.0));
         let fraction = slot.wrapping_mul(GOLDEN_STEP);
-        let point = (u128::from(fraction) >> 32) * self.total() >> 32;
+        let point = ((u128::from(fraction) >> 32) * self.total()) >> 32;
         let mut reached = 0;
         let mut last = &L1Address::ZERO;
         for validator in &self.validators {

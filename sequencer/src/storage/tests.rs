@@ -262,7 +262,7 @@ fn a_long_history_does_not_slow_a_start() {
     stored.block.payload.entries = vec![entry; usize::try_from(OPERATIONS).unwrap()];
     for height in 100..100 + BLOCKS {
         let height = Height(height);
-        stored.block.core.height = height;
+        stored.block.header.core.height = height;
         let operations = (0..OPERATIONS).map(|place| {
             let name = [height.0.to_be_bytes(), u64::from(place).to_be_bytes()].concat();
             let id = TransactionId(protocol::hash::keccak256(&name));

@@ -18,7 +18,7 @@ use protocol::{
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{Action, SignedTransaction, Transaction},
-    validator::ValidatorKey,
+    validator::{ValidatorKey, ValidatorSet},
 };
 use sequencer::{Node, NodeConfig, ProofVerifier};
 
@@ -67,11 +67,7 @@ pub(crate) fn genesis() -> Genesis {
         chain_id: CHAIN_ID,
         rollup: L1Address([0xee; 20]),
         reference_string: "test".into(),
-        validators: protocol::validator::ValidatorSet::new(vec![protocol::validator::Validator {
-            address: validator().address(),
-            weight: 1,
-        }])
-        .unwrap(),
+        validators: ValidatorSet::of_one(validator().address()),
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).unwrap(),
         timestamp_ms: 1_000,
         leaves: vec![leaf(0, 0), leaf(1, 0), leaf(2, 0), leaf(3, 9)],
