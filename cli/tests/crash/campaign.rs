@@ -40,6 +40,8 @@ const LIFE_MS_MAX: u64 = 200;
 const SEAL_SOON_MS: u64 = 8_000;
 /// Longest wait for an armed failpoint, or for the last operations.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One in so many of the operations that have come to their end is asked for again in each life; all in the end.
+const STRIDE: usize = 50;
 /// Requests in one call; the node's limit.
 const IDS_PER_CALL: usize = 100;
 
@@ -253,7 +255,7 @@ impl Campaign {
         self.starts.push(start);
         let client = node.client();
         let asked = self
-            .check(&client)
+            .check(&client, STRIDE)
             .and_then(|_| self.check_batches(&client));
         let batch = match (asked, life) {
             (Ok(batch), _) => batch,
@@ -315,9 +317,11 @@ impl Campaign {
         }
     }
 
-    /// Asks the node for everything that was ever acknowledged, and for what had no answer.
-    fn check(&mut self, client: &HttpClient) -> Result<usize, ClientError> {
+    /// Asks the node for what had no answer and for everything acknowledged that has not come to its end, with one in
+    /// `stride` of all the rest; returns how many are pending.
+    fn check(&mut self, client: &HttpClient, stride: usize) -> Result<usize, ClientError> {
         let mut pending = 0;
+        let first = self.rng.gen_range(0..stride);
         for driver in &mut self.drivers {
             let unsure = driver.unsure();
             let known: Vec<bool> = self
@@ -327,9 +331,16 @@ impl Campaign {
                 .map(|status| status.stage != Stage::UnknownHere)
                 .collect();
             driver.settle(&known);
-            let ids: Vec<_> = driver.acknowledged.iter().map(|op| op.id.clone()).collect();
+            let mut asked: Vec<_> = driver
+                .acknowledged
+                .iter_mut()
+                .enumerate()
+                .filter(|(place, operation)| !operation.has_ended() || place % stride == first)
+                .map(|(_, operation)| operation)
+                .collect();
+            let ids: Vec<_> = asked.iter().map(|operation| operation.id.clone()).collect();
             let statuses = self.runtime.block_on(statuses(client, &ids))?;
-            for (operation, status) in driver.acknowledged.iter_mut().zip(&statuses) {
+            for (operation, status) in asked.iter_mut().zip(&statuses) {
                 operation.learn(status);
                 pending += usize::from(status.stage == Stage::Pending);
             }
@@ -389,9 +400,17 @@ impl Campaign {
     fn finish(mut self, started: Instant) -> Figures {
         let node = self.chain.start();
         let client = node.client();
-        // Nobody writes any more; everything accepted must come to its end.
+        // Each sender tries once more what had no answer; then nobody writes, and everything must come to its end.
+        self.check(&client, STRIDE).expect("the node answers");
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let drivers: Vec<_> = std::mem::take(&mut self.drivers)
+            .into_iter()
+            .map(|driver| self.runtime.spawn(driver.run(client.clone(), stop.clone())))
+            .collect();
+        self.join(drivers);
         let until = Instant::now() + PATIENCE;
-        while self.check(&client).expect("the node answers") > 0 {
+        while self.check(&client, 1).expect("the node answers") > 0 {
             assert!(Instant::now() < until, "operations stay pending");
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -53,6 +53,11 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// Whether it was seen certified or failed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.height.is_some() || self.failed
+    }
+
     /// Compares what a node says with what is known, and remembers it.
     pub(crate) fn learn(&mut self, status: &TransactionStatus) {
         assert_eq!(status.id, self.id);
@@ -175,9 +180,9 @@ impl Driver {
         self.acknowledged.extend(request.operations);
     }
 
-    /// Sends until told to stop, or until the node is gone.
+    /// Sends until told to stop, or until the node is gone. What had no answer is sent again first, in any case.
     pub(crate) async fn run(mut self, client: HttpClient, stop: CancellationToken) -> Self {
-        while !stop.is_cancelled() {
+        while self.unsure.is_some() || !stop.is_cancelled() {
             let request = match self.unsure.take() {
                 Some(request) => request,
                 None => self.next(),

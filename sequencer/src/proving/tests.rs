@@ -48,6 +48,7 @@ fn sealed(operations: u64, jobs: JobsConfig) -> Rig {
     }
     rig.block();
     rig.block_after(20_000);
+    rig.block(); // a block's time is that of its parent's certificate
     rig.batcher();
     rig
 }
