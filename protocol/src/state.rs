@@ -40,6 +40,12 @@ impl State {
         (leaves.len() == tree.len()).then_some(Self { leaves, tree })
     }
 
+    /// Leaves and tree: the inverse of [`State::from_parts`].
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Leaf>, Tree) {
+        (self.leaves, self.tree)
+    }
+
     /// All leaves, by index.
     #[must_use]
     pub fn leaves(&self) -> &[Leaf] {

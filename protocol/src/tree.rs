@@ -3,6 +3,8 @@
 //! Indices are handed out in order, so every level is a dense vector; what lies beyond it is an empty subtree with
 //! a precomputed root. The empty leaf is the field element 0, not a hash.
 
+mod lazy;
+
 use std::{collections::BTreeSet, sync::OnceLock};
 
 use ark_bn254::Fr;
@@ -14,6 +16,8 @@ use crate::{
     number::LeafIndex,
     params::{TREE_ARITY, TREE_LEVELS},
 };
+
+pub(crate) use lazy::LazyTree;
 
 /// The three siblings of a node at each level, leaves first, in ascending position.
 pub type Siblings = [[Fr; TREE_ARITY - 1]; TREE_LEVELS];
@@ -178,30 +182,15 @@ impl Tree {
     /// If an index would leave a gap: leaves are handed out in order by the only caller.
     pub fn update(&mut self, leaves: &[(LeafIndex, Fr)]) -> Vec<(usize, usize, Fr)> {
         let mut dirty = BTreeSet::new();
-        if let Some(level) = self.levels.first_mut() {
-            for (index, hash) in leaves {
-                let index = place(*index);
-                if let Some(node) = level.get_mut(index) {
-                    *node = *hash;
-                } else {
-                    assert!(index == level.len(), "leaf indices are handed out in order");
-                    level.push(*hash);
-                }
-                dirty.insert(index / TREE_ARITY);
-            }
+        for (index, hash) in leaves {
+            let index = place(*index);
+            self.write(0, index, *hash);
+            dirty.insert(index / TREE_ARITY);
         }
         let mut changed = Vec::new();
         for level in 1..=TREE_LEVELS {
             let parents: Vec<usize> = dirty.iter().copied().collect();
-            let hash = |parent: &usize| {
-                let first = parent * TREE_ARITY;
-                (
-                    *parent,
-                    poseidon::<TREE_ARITY>(std::array::from_fn(|i| {
-                        self.node(level - 1, first + i)
-                    })),
-                )
-            };
+            let hash = |parent: &usize| (*parent, self.hash_children(level, *parent));
             // Below a handful of hashes the fork costs more than it saves.
             let hashes: Vec<(usize, Fr)> = if parents.len() < 8 {
                 parents.iter().map(hash).collect()
@@ -209,18 +198,33 @@ impl Tree {
                 parents.par_iter().map(hash).collect()
             };
             dirty.clear();
-            if let Some(nodes) = self.levels.get_mut(level) {
-                for (index, hash) in hashes {
-                    match nodes.get_mut(index) {
-                        Some(node) => *node = hash,
-                        None => nodes.push(hash),
-                    }
-                    dirty.insert(index / TREE_ARITY);
-                    changed.push((level, index, hash));
-                }
+            for (index, hash) in hashes {
+                self.write(level, index, hash);
+                dirty.insert(index / TREE_ARITY);
+                changed.push((level, index, hash));
             }
         }
         changed
+    }
+
+    /// Writes one node, the next one of its level or one that exists.
+    fn write(&mut self, level: usize, index: usize, hash: Fr) {
+        let Some(nodes) = self.levels.get_mut(level) else {
+            return;
+        };
+        if let Some(node) = nodes.get_mut(index) {
+            *node = hash;
+        } else {
+            assert!(index == nodes.len(), "leaf indices are handed out in order");
+            nodes.push(hash);
+        }
+    }
+
+    /// Hash of a node above the leaves, from its children.
+    fn hash_children(&self, level: usize, index: usize) -> Fr {
+        let first = index * TREE_ARITY;
+        let below = level.saturating_sub(1);
+        poseidon::<TREE_ARITY>(std::array::from_fn(|i| self.node(below, first + i)))
     }
 }
 

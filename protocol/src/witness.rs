@@ -6,7 +6,6 @@
 
 use ark_bn254::Fr;
 use borsh::{BorshDeserialize, BorshSerialize};
-use std::collections::BTreeMap;
 
 use crate::{
     account::Leaf,
@@ -14,11 +13,11 @@ use crate::{
     codec::borsh_field,
     number::LeafIndex,
     params::{CHUNK_PAIRS, TREE_LEVELS},
-    state::State,
+    state::{LeafView, State},
     threaded::Threaded,
     transaction::Domain,
     transition::{Access, Executed, Header, InvalidOperation, Operation, execute, open_block},
-    tree::Siblings,
+    tree::{LazyTree, Siblings},
     words::{Group, WordCounts, Words, absorb, iv_data},
 };
 
@@ -133,10 +132,33 @@ impl DataWitness {
     }
 }
 
+/// Leaves and tree while a batch is traced: nodes are hashed when a path needs them.
+struct TracedState {
+    leaves: Vec<Leaf>,
+    tree: LazyTree,
+}
+
+impl TracedState {
+    fn write(&mut self, index: LeafIndex, leaf: Leaf) {
+        self.tree.set(index, leaf.hash());
+        let place = usize::try_from(index.0).ok();
+        match place.and_then(|place| self.leaves.get_mut(place)) {
+            Some(old) => *old = leaf,
+            None => self.leaves.push(leaf), // the tree has checked that it is the next one
+        }
+    }
+}
+
+impl LeafView for TracedState {
+    fn leaf(&self, index: LeafIndex) -> Option<Leaf> {
+        self.leaves.get(usize::try_from(index.0).ok()?).copied()
+    }
+}
+
 /// Executes a batch pair by pair and cuts it into chunks.
 pub struct BatchTrace {
     domain: Domain,
-    state: State,
+    state: TracedState,
     /// Threaded state at the start of the batch.
     start: Threaded,
     threaded: Threaded,
@@ -156,9 +178,11 @@ impl BatchTrace {
         inbox_count: u64,
     ) -> Self {
         let start = Threaded::batch_start(state.root(), state.leaf_count(), height, inbox_count);
+        let (leaves, tree) = state.into_parts();
+        let tree = LazyTree::new(tree);
         Self {
             domain,
-            state,
+            state: TracedState { leaves, tree },
             start,
             threaded: start,
             chunk_start: start,
@@ -174,7 +198,7 @@ impl BatchTrace {
         &self.start
     }
 
-    /// Threaded state now.
+    /// Threaded state now; its root is that of the last cut.
     #[must_use]
     pub fn threaded(&self) -> &Threaded {
         &self.threaded
@@ -186,10 +210,10 @@ impl BatchTrace {
         &self.words
     }
 
-    /// The state now.
+    /// A leaf as the batch has left it so far.
     #[must_use]
-    pub fn state(&self) -> &State {
-        &self.state
+    pub fn leaf(&self, index: LeafIndex) -> Option<Leaf> {
+        self.state.leaf(index)
     }
 
     /// Executes a pair; returns a chunk when it is full.
@@ -225,7 +249,6 @@ impl BatchTrace {
     fn slot(&mut self, operation: &Operation) -> Result<(SlotWitness, Executed), InvalidOperation> {
         let executed = execute(&self.state, &mut self.threaded, &self.domain, operation)?;
         let accesses = executed.accesses.map(|access| self.open(access));
-        self.threaded.root = self.state.root();
         Ok((
             SlotWitness {
                 operation: *operation,
@@ -236,15 +259,17 @@ impl BatchTrace {
     }
 
     fn open(&mut self, access: Access) -> AccessWitness {
-        let siblings = self.state.siblings(access.index);
+        let siblings = self.state.tree.siblings(access.index);
         if let (Some(after), true) = (access.after, access.before != access.after) {
-            self.state.commit(&BTreeMap::from([(access.index, after)]));
+            self.state.write(access.index, after);
         }
         AccessWitness { access, siblings }
     }
 
-    fn cut(&mut self) -> ChunkWitness {
-        let leaf: Option<Leaf> = self.state.leaves().first().copied();
+    /// Ends the chunk here, full or not.
+    pub fn cut(&mut self) -> ChunkWitness {
+        self.threaded.root = self.state.tree.root();
+        let leaf = self.state.leaf(LeafIndex(0));
         let idle = Access {
             index: LeafIndex(0),
             before: leaf,
@@ -257,7 +282,7 @@ impl BatchTrace {
             pairs: std::mem::take(&mut self.pairs),
             idle: AccessWitness {
                 access: idle,
-                siblings: self.state.siblings(LeafIndex(0)),
+                siblings: self.state.tree.siblings(LeafIndex(0)),
             },
         };
         self.chunk_start = self.threaded;
@@ -269,13 +294,15 @@ impl BatchTrace {
     #[must_use]
     pub fn finish(mut self) -> FinishedBatch {
         let chunk = (!self.pairs.is_empty()).then(|| self.cut());
+        let TracedState { leaves, tree } = self.state;
+        let state = State::from_parts(leaves, tree.into_tree());
         FinishedBatch {
             chunk,
             start: self.start,
             end: self.threaded,
             words: self.words,
             groups: self.groups,
-            state: self.state,
+            state: state.expect("a leaf and its hash are written together"),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Ledger {
     }
 
     fn transaction(&self, from: u32, fee: u128, action: Action) -> Transaction {
-        let nonce = self.trace.state().leaf(LeafIndex(from)).unwrap().nonce;
+        let nonce = self.trace.leaf(LeafIndex(from)).unwrap().nonce;
         let valid_until = Height(START_HEIGHT + 1_000);
         Transaction {
             from: LeafIndex(from),

@@ -19,7 +19,7 @@ use protocol::state::State;
 use protocol::testing::{BlockShape, Drafter, World, generator, soak};
 use protocol::threaded::Threaded;
 use protocol::transaction::OperationKind;
-use protocol::transition::{Access, Header, Operation, execute, open_block};
+use protocol::transition::{Header, Operation, execute, open_block};
 use protocol::witness::{AccessWitness, BatchTrace, ChunkWitness, PairWitness};
 use rand::seq::SliceRandom;
 use rand::{Rng, rngs::StdRng};
@@ -37,16 +37,10 @@ fn checker(shape: &ChunkShape) -> &'static Checker {
     ALL[shape.pairs].get_or_init(|| Checker::new(&shape.circuit()))
 }
 
-/// A place between two pairs: the threaded state there and a read of leaf 0.
-fn cut(trace: &BatchTrace) -> (Threaded, AccessWitness) {
-    let leaf = trace.state().leaves().first().copied();
-    let access = Access {
-        index: LeafIndex(0),
-        before: leaf,
-        after: leaf,
-    };
-    let siblings = trace.state().siblings(LeafIndex(0));
-    (*trace.threaded(), AccessWitness { access, siblings })
+/// Cuts between two pairs: the pairs since the last cut, the threaded state there and a read of leaf 0.
+fn cut(trace: &mut BatchTrace) -> (Vec<PairWitness>, (Threaded, AccessWitness)) {
+    let chunk = trace.cut();
+    (chunk.pairs, (chunk.after, chunk.idle))
 }
 
 /// Traces random blocks; returns all pairs and what lies before, between and after them.
@@ -57,7 +51,8 @@ fn traced(rng: &mut StdRng) -> (World, Vec<PairWitness>, Vec<(Threaded, AccessWi
     world.grow(rng, grown, 4);
     let (height, inbox_count) = (world.tip.height, rng.gen_range(0..1 << 40));
     let mut trace = BatchTrace::new(world.domain, world.state.clone(), height, inbox_count);
-    let mut cuts = vec![cut(&trace)];
+    let (mut pairs, start) = cut(&mut trace);
+    let mut cuts = vec![start];
     let domain = world.domain;
     for _ in 0..rng.gen_range(1..4) {
         let shape = BlockShape::random(rng, 5);
@@ -69,10 +64,11 @@ fn traced(rng: &mut StdRng) -> (World, Vec<PairWitness>, Vec<(Threaded, AccessWi
                 trace.push(&pair).unwrap().is_none(),
                 "small blocks fill no chunk"
             );
-            cuts.push(cut(&trace));
+            let (cut_off, place) = cut(&mut trace);
+            pairs.extend(cut_off);
+            cuts.push(place);
         }
     }
-    let pairs = trace.finish().chunk.map_or(Vec::new(), |chunk| chunk.pairs);
     assert_eq!(pairs.len() + 1, cuts.len());
     (world, pairs, cuts)
 }
