@@ -182,7 +182,6 @@ pub(super) fn full_chunk() -> Work {
     assert_eq!(chunk.pairs.len(), CHUNK_PAIRS, "the chunk is full");
     assert!(
         trace
-            .state()
             .leaf(LeafIndex(0))
             .is_some_and(|leaf| leaf.balance > Amount::ZERO)
     );

@@ -5,7 +5,7 @@ use protocol::batch::Pair;
 use protocol::inbox::{InboxItem, InboxRequest};
 use protocol::number::{Amount, Height, LeafIndex, TokenId};
 use protocol::signature::SecretKey;
-use protocol::state::{LeafView, State};
+use protocol::state::State;
 use protocol::threaded::FeeLeaves;
 use protocol::transaction::{Action, Bid, Domain, SignedTransaction, Transaction, group_hash};
 use protocol::transition::{Header, Membership, Operation};

@@ -14,7 +14,7 @@ use circuits::trace::{Block, at};
 use halo2curves::bn256::Fr;
 use protocol::account::LeafKey;
 use protocol::batch::pairs_of_block;
-use protocol::number::{Height, LeafIndex};
+use protocol::number::Height;
 use protocol::state::State;
 use protocol::testing::{BlockShape, Drafter, World, generator, soak};
 use protocol::threaded::Threaded;
