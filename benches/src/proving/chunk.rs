@@ -11,7 +11,7 @@ use protocol::{
     params::CHUNK_PAIRS,
     public_inputs::data_challenge,
     signature::SecretKey,
-    state::{LeafView, State},
+    state::State,
     threaded::FeeLeaves,
     transaction::{Action, Domain, SignedTransaction, Transaction},
     transition::{Header, Operation},
