@@ -9,7 +9,7 @@ mod set;
 use borsh::{BorshDeserialize, BorshSerialize};
 use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 
-pub use set::{VALIDATORS_MAX, Validator, ValidatorSet, ValidatorSetError};
+pub use set::{TOTAL_WEIGHT_MAX, VALIDATORS_MAX, Validator, ValidatorSet, ValidatorSetError};
 
 use crate::{account::L1Address, codec::abi_encode_tagged, hash::keccak256};
 

@@ -5,6 +5,7 @@
 //! What this crate does not do: decide whether an operation is valid (`protocol`), make proofs (`prover`) or
 //! believe them (`verifier`).
 
+pub mod agreement;
 mod batcher;
 mod chain;
 mod config;

@@ -17,6 +17,9 @@ pub const VALIDATORS_MAX: usize = 100;
 /// Smallest set in which bids are accepted: below it one faulty validator is a third of the seats.
 const BIDDING_VALIDATORS_MIN: usize = 4;
 
+/// Weight of a whole set: the agreement engine counts in 64 bits and multiplies by three to compare with two thirds.
+pub const TOTAL_WEIGHT_MAX: u64 = u64::MAX / 3;
+
 /// One seat of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Validator {
@@ -38,6 +41,9 @@ pub enum ValidatorSetError {
     /// Two seats with one address, or not sorted by address.
     #[error("validators must be sorted by address, each once: {0}")]
     Order(L1Address),
+    /// More weight than [`TOTAL_WEIGHT_MAX`] together.
+    #[error("validators may weigh {TOTAL_WEIGHT_MAX} together, not {0}")]
+    TotalWeight(u128),
 }
 
 /// Validators in ascending order of their addresses, each once, none without weight.
@@ -93,7 +99,12 @@ impl ValidatorSet {
                 return Err(ValidatorSetError::Order(next.address));
             }
         }
-        Ok(Self { validators })
+        let set = Self { validators };
+        let total = set.total();
+        if total > u128::from(TOTAL_WEIGHT_MAX) {
+            return Err(ValidatorSetError::TotalWeight(total));
+        }
+        Ok(set)
     }
 
     /// The seats, by address.
@@ -214,9 +225,10 @@ mod tests {
         let four = set(&[1; 4]);
         assert!(!four.is_quorum(2) && four.is_quorum(3));
         assert!(!four.is_above_third(1) && four.is_above_third(2));
-        let large = set(&[u64::MAX; 100]);
-        assert!(large.is_quorum(u128::from(u64::MAX) * 67));
-        assert!(!large.is_quorum(u128::from(u64::MAX) * 66));
+        let share = TOTAL_WEIGHT_MAX / 100;
+        let large = set(&[share; 100]);
+        assert!(large.is_quorum(u128::from(share) * 67));
+        assert!(!large.is_quorum(u128::from(share) * 66));
     }
 
     #[test]
@@ -232,6 +244,10 @@ mod tests {
         assert_eq!(idle, Err(ValidatorSetError::NoWeight(L1Address([1; 20]))));
         let twice = ValidatorSet::new(vec![seat(1, 1), seat(1, 2)]);
         assert_eq!(twice, Err(ValidatorSetError::Order(L1Address([1; 20]))));
+        let heavy = ValidatorSet::new(vec![seat(1, TOTAL_WEIGHT_MAX), seat(2, 1)]);
+        let total = u128::from(TOTAL_WEIGHT_MAX) + 1;
+        assert_eq!(heavy, Err(ValidatorSetError::TotalWeight(total)));
+        assert!(ValidatorSet::new(vec![seat(1, TOTAL_WEIGHT_MAX - 1), seat(2, 1)]).is_ok());
         // bytes have one order
         let unsorted = to_bytes(&vec![seat(2, 1), seat(1, 1)]);
         assert!(from_bytes::<ValidatorSet>(&unsorted).is_err());

@@ -1,0 +1,738 @@
+//! One node: an engine, its host, and what happens between them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use arc_malachitebft_core_consensus::{
+    Error, Input, LocallyProposedValue, Params, ProposedValue, State, ValuePayload, process,
+};
+use arc_malachitebft_core_types::{
+    Proposal as _, Round as EngineRound, ThresholdParams, Timeout, Validity, ValueOrigin,
+    ValueResponse, Vote as _, VoteExtensionPolicy,
+};
+use protocol::{
+    account::L1Address,
+    block::{Block, BlockHeader, BlockId},
+    certificate::ExtendedCertificate,
+    codec::{from_bytes, to_bytes},
+    number::{Height, Round},
+    transaction::{BidHash, SignedBid},
+    validity::{Refusal, Verdict},
+    vote::{ProposalKind, Report, SignedProposal, Withheld},
+};
+use sequencer::agreement::{Agreement, BlockValue, EngineHeight, SeatAddress};
+
+use crate::{
+    chain::{Chain, Flaw, Order},
+    host::Host,
+    message::Message,
+    plan::Reveal,
+    referee::Referee,
+};
+
+/// Messages of later heights that a node keeps.
+const EARLY_MAX: usize = 400;
+
+/// What a proposer does when it is asked for a block.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Craft {
+    /// Whether to take a builder's bid, if one is allowed.
+    pub(crate) bid: bool,
+    pub(crate) reveal: Reveal,
+    pub(crate) flaw: Option<Flaw>,
+    pub(crate) empty: bool,
+}
+
+/// What comes out of a node, beside its host's outbox.
+#[derive(Default)]
+pub(crate) struct Output {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) timeouts: Vec<(u64, Timeout)>,
+    pub(crate) rounds: Vec<(Height, i64)>,
+    pub(crate) locks: Vec<(Height, Round, BlockId)>,
+    /// A builder's payload that the node proposed unseen.
+    pub(crate) sold: Option<Block>,
+}
+
+pub(crate) struct Node {
+    pub(crate) seat: usize,
+    pub(crate) is_honest: bool,
+    /// `None` while it is down.
+    pub(crate) engine: Option<State<Agreement>>,
+    pub(crate) host: Host,
+    /// How often it has been started.
+    pub(crate) life: u32,
+    pub(crate) craft: Craft,
+    /// Decided, but the payload has not come.
+    pub(crate) awaited: Option<ExtendedCertificate>,
+    early: Vec<Message>,
+    peer: arc_malachitebft_core_consensus::PeerId,
+}
+
+impl Node {
+    pub(crate) fn new(seat: usize, chain: Chain, skew: u64, is_honest: bool) -> Self {
+        // a peer id is a multihash: code 0 (identity), length, bytes
+        let peer = arc_malachitebft_core_consensus::PeerId::from_bytes(&[0, 1, 7]).unwrap();
+        Self {
+            seat,
+            is_honest,
+            engine: None,
+            host: Host::new(chain, seat, skew, is_honest),
+            life: 0,
+            craft: Craft::default(),
+            awaited: None,
+            early: Vec::new(),
+            peer,
+        }
+    }
+
+    pub(crate) fn tip(&self) -> Height {
+        self.host.disk.chain.world.tip.height
+    }
+
+    /// Starts at the next height and replays the log, as after a crash.
+    pub(crate) fn start(
+        &mut self,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+    ) -> Output {
+        self.life += 1;
+        self.awaited = None;
+        let height = self.host.disk.chain.next();
+        let seats = self.host.seats.clone();
+        let params = Params {
+            address: SeatAddress(self.host.address),
+            threshold_params: ThresholdParams::default(),
+            value_payload: ValuePayload::ProposalAndParts,
+            enabled: true,
+        };
+        let agreement = self.host.agreement;
+        let engine = State::new(agreement, EngineHeight(height), seats, params, 8, 1_000);
+        self.engine = Some(engine);
+        let log = std::mem::take(&mut self.host.disk.log);
+        let mut output = Output::default();
+        let mut inputs = VecDeque::from([self.start_of(height)]);
+        inputs.extend(log.iter().cloned());
+        let count = inputs.len();
+        for (place, input) in inputs.into_iter().enumerate() {
+            if place == 1 {
+                let engine = self.engine.as_mut().unwrap();
+                engine.record_recovered_own_precommit_extensions(&log);
+                engine.index_wal_entries(&log);
+            }
+            self.step(input, referee, &mut output);
+        }
+        if count > 1 {
+            self.engine.as_mut().unwrap().reset_entries_index();
+        }
+        let follow = self.settle(referee, bids, &mut output);
+        self.run(follow, referee, bids, &mut output);
+        output
+    }
+
+    fn start_of(&self, height: Height) -> Input<Agreement> {
+        let seats = self.host.seats.clone();
+        let policy = VoteExtensionPolicy::Required;
+        Input::StartHeight(EngineHeight(height), seats, false, None, policy)
+    }
+
+    /// Feeds one input to the engine.
+    fn step(&mut self, input: Input<Agreement>, referee: &mut Referee, output: &mut Output) {
+        let Some(engine) = self.engine.as_mut() else {
+            return;
+        };
+        let host = &mut self.host;
+        host.out.log_before = host.disk.log.len();
+        let refusals = host.refusals;
+        let result: Result<(), Error<Agreement>> = process!(
+            input: input,
+            state: engine,
+            metrics: &(),
+            with: effect => host.answer(effect)
+        );
+        // an error is right only where the guard refused; the node is silent then
+        if let Err(error) = result
+            && self.is_honest
+            && refusals == self.host.refusals
+        {
+            referee.accuse(format!("engine of seat {}: {error}", self.seat));
+        }
+        let out = &mut self.host.out;
+        output.messages.append(&mut out.messages);
+        output.timeouts.append(&mut out.timeouts);
+        output.rounds.append(&mut out.rounds);
+        output.locks.append(&mut out.locks);
+        for (slot, digest) in out.signed.drain(..) {
+            if self.is_honest {
+                referee.on_signed(self.host.address, slot, digest);
+            }
+        }
+        for evidence in out.evidence.drain(..) {
+            if self.is_honest {
+                referee.on_engine_evidence(&evidence);
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        mut inputs: VecDeque<Input<Agreement>>,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+        output: &mut Output,
+    ) {
+        while let Some(input) = inputs.pop_front() {
+            self.step(input, referee, output);
+            inputs.extend(self.settle(referee, bids, output));
+        }
+    }
+
+    /// What the engine's effects ask the application to do next.
+    fn settle(
+        &mut self,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+        output: &mut Output,
+    ) -> VecDeque<Input<Agreement>> {
+        let mut inputs = VecDeque::new();
+        if let Some((height, round)) = self.host.out.value_wanted.take()
+            && height == self.host.disk.chain.next()
+        {
+            inputs.extend(self.propose(round, bids, output));
+        }
+        for (round, pol_round, proposer, block) in std::mem::take(&mut self.host.out.restream) {
+            self.restream(round, pol_round, proposer, block, output);
+        }
+        for (response, proposer) in std::mem::take(&mut self.host.out.synced) {
+            inputs.extend(self.take_synced(&response, proposer, referee));
+        }
+        if let Some((certificate, extensions)) = self.host.out.finalized.take() {
+            let certificate = Agreement::to_protocol_certificate(&certificate, &extensions)
+                .expect("a decision has a round");
+            inputs.extend(self.decide(certificate, referee));
+        }
+        inputs
+    }
+
+    /// Applies a decided block, or waits for its payload.
+    fn decide(
+        &mut self,
+        certificate: ExtendedCertificate,
+        referee: &mut Referee,
+    ) -> Vec<Input<Agreement>> {
+        let Some((block, effects)) = self.host.disk.blocks.get(&certificate.block).cloned() else {
+            self.awaited = Some(certificate);
+            return Vec::new();
+        };
+        self.awaited = None;
+        let chain = &mut self.host.disk.chain;
+        if self.is_honest {
+            referee.on_decided(&block, &certificate, chain.world.tip.timestamp_ms);
+        }
+        chain.advance(block, &effects, certificate);
+        self.host.turn_page();
+        let mut inputs = vec![self.start_of(self.host.disk.chain.next())];
+        for message in std::mem::take(&mut self.early) {
+            inputs.extend(self.take_part(message, referee));
+        }
+        inputs
+    }
+
+    fn propose(
+        &mut self,
+        round: Round,
+        bids: &BTreeMap<BidHash, SignedBid>,
+        output: &mut Output,
+    ) -> Option<Input<Agreement>> {
+        let host = &self.host;
+        let chain = &host.disk.chain;
+        let builder = host.disk.chain.world.builder.address();
+        let takes_bid = self.craft.bid
+            && round == Round(0)
+            && chain.set().may_take_bids()
+            && !chain.world.history.is_suspended(&builder);
+        let order = Order {
+            bid: takes_bid,
+            empty: self.craft.empty,
+            flaw: if takes_bid {
+                (self.craft.reveal == Reveal::Invalid).then_some(Flaw::Operation)
+            } else {
+                self.craft.flaw
+            },
+        };
+        let block = chain.build(round, host.address, &host.disk.pool, bids, order)?;
+        let id = block.id();
+        let signed = self.host.sign_init(round, None, id)?;
+        let header = Box::new(block.header.clone());
+        self.keep_init(signed, header.clone());
+        output.messages.push(Message::Init { signed, header });
+        if takes_bid {
+            output.sold = Some(block);
+        } else {
+            if let (true, Verdict::Valid(effects)) = (
+                self.craft.flaw.is_none(),
+                self.host.disk.chain.judge(&block),
+            ) {
+                self.host.disk.blocks.insert(id, (block.clone(), *effects));
+            }
+            let payload = Box::new(block.payload);
+            let root = block.header.core.payload_root;
+            self.host.parts.payloads.insert(root, payload.clone());
+            let height = self.host.disk.chain.next();
+            output.messages.push(Message::Payload { height, payload });
+        }
+        self.host.parts.judged.insert(id, true);
+        if takes_bid {
+            self.host.parts.judged.remove(&id);
+        }
+        Some(Input::Propose(LocallyProposedValue {
+            height: EngineHeight(self.host.disk.chain.next()),
+            round: EngineRound::new(round.0),
+            value: BlockValue(id),
+        }))
+    }
+
+    fn keep_init(&mut self, signed: SignedProposal, header: Box<BlockHeader>) {
+        let place = (signed.proposal.round, signed.proposal.block);
+        let now = self.host.now;
+        self.host
+            .parts
+            .inits
+            .entry(place)
+            .or_insert((signed, header, now));
+    }
+
+    fn header_of(&self, block: BlockId) -> Option<&BlockHeader> {
+        let inits = self.host.parts.inits.iter();
+        let known = inits.filter(|((_, id), _)| *id == block);
+        known
+            .map(|(_, (_, header, _))| &**header)
+            .next()
+            .or_else(|| {
+                self.host
+                    .disk
+                    .blocks
+                    .get(&block)
+                    .map(|(one, _)| &one.header)
+            })
+    }
+
+    /// Sends the parts of a block again: a proposer under its own Init, others under the one they hold.
+    fn restream(
+        &mut self,
+        round: Round,
+        pol_round: Option<Round>,
+        proposer: L1Address,
+        block: BlockId,
+        output: &mut Output,
+    ) {
+        let Some(header) = self.header_of(block).cloned().map(Box::new) else {
+            return;
+        };
+        if proposer == self.host.address {
+            if let Some(signed) = self.host.sign_init(round, pol_round, block) {
+                self.keep_init(signed, header.clone());
+                output.messages.push(Message::Init { signed, header });
+            }
+        } else if let Some((signed, header, _)) = self.host.parts.inits.get(&(round, block)) {
+            output.messages.push(Message::Init {
+                signed: *signed,
+                header: header.clone(),
+            });
+        }
+        output.messages.extend(self.payload_of(block));
+    }
+
+    pub(crate) fn payload_of(&self, block: BlockId) -> Option<Message> {
+        let header = self.header_of(block)?;
+        let held = self
+            .host
+            .disk
+            .blocks
+            .get(&block)
+            .map(|(one, _)| &one.payload);
+        let root = header.core.payload_root;
+        let payload = held.or_else(|| self.host.parts.payloads.get(&root).map(|one| &**one))?;
+        Some(Message::Payload {
+            height: header.core.height,
+            payload: Box::new(payload.clone()),
+        })
+    }
+
+    /// Publishes a lock: the polka, the proposal, and the parts.
+    pub(crate) fn publish_lock(&self, round: Round, block: BlockId) -> Vec<Message> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let place = EngineRound::new(round.0);
+        let polka = engine.polka_certificate(place, &block).cloned();
+        let proposal = engine
+            .driver
+            .proposal_and_validity_for_round_and_value(place, block);
+        let init = self.host.parts.inits.get(&(round, block));
+        let init = init.map(|(signed, header, _)| Message::Init {
+            signed: *signed,
+            header: header.clone(),
+        });
+        let mut messages: Vec<Message> = polka.map(Message::Polka).into_iter().collect();
+        messages.extend(proposal.map(|(signed, _)| Message::Proposal(signed.clone())));
+        messages.extend(init);
+        messages.extend(self.payload_of(block));
+        messages
+    }
+
+    /// Everything a peer that was away may have missed of this height.
+    pub(crate) fn recall(&self) -> Vec<Message> {
+        let inits = self.host.parts.inits.values();
+        let mut messages: Vec<Message> = inits
+            .map(|(signed, header, _)| Message::Init {
+                signed: *signed,
+                header: header.clone(),
+            })
+            .collect();
+        let blocks: std::collections::BTreeSet<BlockId> =
+            self.host.parts.inits.keys().map(|(_, id)| *id).collect();
+        messages.extend(blocks.into_iter().filter_map(|id| self.payload_of(id)));
+        for entry in &self.host.disk.log {
+            match entry {
+                Input::Vote(vote) => messages.push(Message::Vote(vote.clone())),
+                Input::Proposal(one) => messages.push(Message::Proposal(one.clone())),
+                Input::PolkaCertificate(one) => messages.push(Message::Polka(one.clone())),
+                _ => {}
+            }
+        }
+        messages
+    }
+
+    fn take_synced(
+        &mut self,
+        response: &ValueResponse<Agreement>,
+        proposer: L1Address,
+        referee: &mut Referee,
+    ) -> Option<Input<Agreement>> {
+        let block: Block = from_bytes(&response.value_bytes).ok()?;
+        let id = block.id();
+        if id != response.certificate.value_id {
+            return None;
+        }
+        match self.host.disk.chain.judge(&block) {
+            Verdict::Valid(effects) => self.host.disk.blocks.insert(id, (block, *effects)),
+            Verdict::Unknown(_) => return None, // asked for again after the next status
+            Verdict::Invalid(reason) => {
+                if self.is_honest {
+                    referee.accuse(format!("an invalid block is decided: {reason}"));
+                }
+                return None;
+            }
+        };
+        let value = ProposedValue {
+            height: response.certificate.height,
+            round: response.certificate.round,
+            valid_round: EngineRound::Nil,
+            proposer: SeatAddress(proposer),
+            value: BlockValue(id),
+            validity: Validity::Valid,
+        };
+        Some(Input::ProposedValue(value, ValueOrigin::Sync))
+    }
+
+    fn expects(&self, height: Height) -> std::cmp::Ordering {
+        height.cmp(&self.host.disk.chain.next())
+    }
+
+    /// An Init or a payload: kept, and judged when both halves are here.
+    fn take_part(&mut self, message: Message, referee: &mut Referee) -> Vec<Input<Agreement>> {
+        let height = match &message {
+            Message::Init { signed, .. } => signed.proposal.height,
+            Message::Payload { height, .. } => *height,
+            _ => return Vec::new(),
+        };
+        match self.expects(height) {
+            std::cmp::Ordering::Less => return Vec::new(),
+            std::cmp::Ordering::Greater => {
+                if self.early.len() < EARLY_MAX {
+                    self.early.push(message);
+                }
+                return Vec::new();
+            }
+            std::cmp::Ordering::Equal => {}
+        }
+        match message {
+            Message::Init { signed, header } => {
+                let proposal = &signed.proposal;
+                let is_proper = signed.kind == ProposalKind::Init
+                    && header.id() == proposal.block
+                    && header.core.height == height
+                    && self.host.disk.chain.set().proposer(height, proposal.round)
+                        == &signed.proposer;
+                let round = proposal.round;
+                let place = (round, proposal.block);
+                if !is_proper || self.host.parts.inits.contains_key(&place) {
+                    return Vec::new();
+                }
+                if !signed.is_authentic(&self.host.agreement.domain) {
+                    return Vec::new();
+                }
+                if self.is_honest {
+                    referee.on_proposal(signed);
+                }
+                let rivals = self.host.parts.inits.keys();
+                if rivals.filter(|(at, _)| *at == round).count() >= 2 {
+                    return Vec::new();
+                }
+                self.keep_init(signed, header);
+            }
+            Message::Payload { payload, .. } => {
+                self.host
+                    .parts
+                    .payloads
+                    .entry(payload.root())
+                    .or_insert(payload);
+            }
+            _ => {}
+        }
+        self.judge_all(referee)
+    }
+
+    /// Judges every block of this height that has no answer yet. Unknown is not answered.
+    pub(crate) fn judge_all(&mut self, referee: &mut Referee) -> Vec<Input<Agreement>> {
+        let open: Vec<(SignedProposal, BlockHeader)> = self
+            .host
+            .parts
+            .inits
+            .iter()
+            .filter(|((_, id), _)| !self.host.parts.judged.contains_key(id))
+            .map(|(_, (signed, header, _))| (*signed, (**header).clone()))
+            .collect();
+        let mut inputs = Vec::new();
+        for (signed, header) in open {
+            let id = signed.proposal.block;
+            if self.host.parts.judged.contains_key(&id) {
+                continue; // proposed in two rounds
+            }
+            let Some(is_valid) = self.judge(id, header) else {
+                continue;
+            };
+            self.host.parts.judged.insert(id, is_valid);
+            let value = ProposedValue {
+                height: EngineHeight(signed.proposal.height),
+                round: EngineRound::new(signed.proposal.round.0),
+                valid_round: signed
+                    .proposal
+                    .pol_round
+                    .map_or(EngineRound::Nil, |round| EngineRound::new(round.0)),
+                proposer: SeatAddress(signed.proposer),
+                value: BlockValue(id),
+                validity: Validity::from_bool(is_valid),
+            };
+            inputs.push(Input::ProposedValue(value, ValueOrigin::Consensus));
+            if let (true, Some(certificate)) = (is_valid, self.awaited.clone()) {
+                inputs.extend(self.decide(certificate, referee));
+                return inputs;
+            }
+        }
+        inputs
+    }
+
+    fn judge(&mut self, id: BlockId, header: BlockHeader) -> Option<bool> {
+        if self.host.disk.blocks.contains_key(&id) {
+            return Some(true);
+        }
+        match self.host.disk.chain.judge_header(&header) {
+            Ok(()) => {}
+            Err(Refusal::Invalid(_)) => return Some(false),
+            Err(Refusal::Unknown(_)) => return None,
+        }
+        let root = header.core.payload_root;
+        let payload = (**self.host.parts.payloads.get(&root)?).clone();
+        let block = Block { header, payload };
+        match self.host.disk.chain.judge(&block) {
+            Verdict::Valid(effects) => {
+                self.host.disk.blocks.insert(id, (block, *effects));
+                Some(true)
+            }
+            Verdict::Invalid(_) => {
+                self.report(&block.header, Withheld::Invalid);
+                Some(false)
+            }
+            Verdict::Unknown(_) => None,
+        }
+    }
+
+    fn report(&mut self, header: &BlockHeader, fault: Withheld) {
+        let Some(bid) = &header.bid else { return };
+        let report = Report {
+            height: header.core.height,
+            bid: bid.hash(&self.host.agreement.domain),
+            builder: bid.builder,
+            block: header.id(),
+            fault,
+        };
+        self.host.disk.reports.insert(report);
+    }
+
+    /// The propose timeout of a round: whose payload did not come, though its Init came by `deadline`, is reported.
+    fn report_withheld(&mut self, round: Round, deadline: u64) {
+        let inits = self.host.parts.inits.iter();
+        let missing: Vec<BlockHeader> = inits
+            .filter(|((at, id), (_, _, came))| {
+                *at == round && *came <= deadline && !self.host.disk.blocks.contains_key(id)
+            })
+            .filter(|(_, (_, header, _))| {
+                let root = &header.core.payload_root;
+                header.bid.is_some() && !self.host.parts.payloads.contains_key(root)
+            })
+            .map(|(_, (_, header, _))| (**header).clone())
+            .collect();
+        for header in missing {
+            self.report(&header, Withheld::Missing);
+        }
+    }
+
+    pub(crate) fn on_timeout(
+        &mut self,
+        (id, timeout): (u64, Timeout),
+        reveal_ms: u64,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+    ) -> Output {
+        let mut output = Output::default();
+        let is_current = self.host.timers.values().any(|timer| *timer == id);
+        if !is_current || self.engine.is_none() {
+            return output;
+        }
+        self.host.timers.retain(|_, timer| *timer != id);
+        if let (arc_malachitebft_core_types::TimeoutKind::Propose, Some(round)) =
+            (timeout.kind, timeout.round.as_u32())
+        {
+            let deadline = self.host.now.saturating_sub(reveal_ms);
+            self.report_withheld(Round(round), deadline);
+        }
+        let inputs = VecDeque::from([Input::TimeoutElapsed(timeout)]);
+        self.run(inputs, referee, bids, &mut output);
+        output
+    }
+
+    /// The view of the base layer has moved on.
+    pub(crate) fn on_base_block(
+        &mut self,
+        number: u64,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+    ) -> Output {
+        let mut output = Output::default();
+        self.host.disk.chain.view.0 = self.host.disk.chain.view.0.max(number);
+        if self.engine.is_some() {
+            let inputs = self.judge_all(referee).into();
+            self.run(inputs, referee, bids, &mut output);
+        }
+        output
+    }
+
+    fn witness(&self, message: &Message, referee: &mut Referee) {
+        if !self.is_honest {
+            return;
+        }
+        match message {
+            Message::Vote(vote) => {
+                let Some(signed) = Agreement::to_protocol_vote(vote) else {
+                    return;
+                };
+                if vote.height().0 < self.tip() || !signed.is_authentic(&self.host.agreement.domain)
+                {
+                    return;
+                }
+                referee.on_vote(signed);
+                if let Some(extension) = vote.extension() {
+                    let scope = arc_malachitebft_core_types::VoteExtensionScope {
+                        height: vote.height(),
+                        round: vote.round(),
+                        value_id: signed.vote.block.unwrap_or_default(),
+                        validator_address: SeatAddress(signed.validator),
+                    };
+                    if self.host.agreement.is_extension_valid(&scope, extension) {
+                        let signature = extension.signature;
+                        referee.on_extension(&signed, &extension.message.0, signature);
+                    }
+                }
+            }
+            Message::Proposal(proposal) => {
+                let signed = Agreement::to_protocol_proposal(proposal);
+                if let Some(signed) =
+                    signed.filter(|one| one.is_authentic(&self.host.agreement.domain))
+                    && proposal.height().0 >= self.tip()
+                {
+                    referee.on_proposal(signed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A message has arrived. `None` stands for the answer to a status, which only the caller can send.
+    pub(crate) fn receive(
+        &mut self,
+        message: Message,
+        referee: &mut Referee,
+        bids: &BTreeMap<BidHash, SignedBid>,
+    ) -> Output {
+        let mut output = Output::default();
+        if self.engine.is_none() {
+            return output;
+        }
+        self.witness(&message, referee);
+        let inputs: Vec<Input<Agreement>> = match message {
+            Message::Vote(vote) => vec![Input::Vote(vote)],
+            Message::Proposal(proposal) => vec![Input::Proposal(proposal)],
+            Message::Polka(polka) => vec![Input::PolkaCertificate(polka)],
+            Message::Round(round) => vec![Input::RoundCertificate(round)],
+            Message::Init { .. } | Message::Payload { .. } => self.take_part(message, referee),
+            Message::Submission(place) => {
+                let height = self.host.disk.chain.next();
+                if !self.host.disk.pool.contains_key(&place) {
+                    self.host.disk.pool.insert(place, height);
+                    output.messages.push(Message::Submission(place));
+                }
+                Vec::new()
+            }
+            Message::Status(_) => Vec::new(),
+            Message::Decided(decided) => self.take_decided(*decided, referee),
+        };
+        self.run(inputs.into(), referee, bids, &mut output);
+        output
+    }
+
+    fn take_decided(
+        &mut self,
+        (block, certificate): (Block, ExtendedCertificate),
+        referee: &mut Referee,
+    ) -> Vec<Input<Agreement>> {
+        if self.expects(certificate.height) != std::cmp::Ordering::Equal {
+            return Vec::new();
+        }
+        if let Some(awaited) = self.awaited.clone() {
+            if block.id() != awaited.block {
+                return Vec::new();
+            }
+            return match self.host.disk.chain.judge(&block) {
+                Verdict::Valid(effects) => {
+                    let id = block.id();
+                    self.host.disk.blocks.insert(id, (block, *effects));
+                    self.decide(awaited, referee)
+                }
+                Verdict::Invalid(reason) => {
+                    if self.is_honest {
+                        referee.accuse(format!("an invalid block is decided: {reason}"));
+                    }
+                    Vec::new()
+                }
+                Verdict::Unknown(_) => Vec::new(),
+            };
+        }
+        let bytes = to_bytes(&block);
+        vec![Input::SyncValueResponse(ValueResponse {
+            peer: self.peer,
+            value_bytes: bytes.into(),
+            certificate: Agreement::to_engine_certificate(&certificate),
+        })]
+    }
+}

@@ -1,0 +1,1 @@
+//! The attacks on the first draft of the design, one by one (`sequencing-review.md`), and plain endurance.
