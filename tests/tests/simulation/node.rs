@@ -22,7 +22,7 @@ use protocol::{
 use sequencer::agreement::{Agreement, BlockValue, EngineHeight, SeatAddress};
 
 use crate::{
-    chain::{Chain, Flaw, Order},
+    chain::{Chain, Flaw, Order, is_authentic},
     host::Host,
     message::Message,
     plan::Reveal,
@@ -469,7 +469,8 @@ impl Node {
                 if !is_proper || self.host.parts.inits.contains_key(&place) {
                     return Vec::new();
                 }
-                if !signed.is_authentic(&self.host.agreement.domain) {
+                let digest = proposal.digest(signed.kind, &self.host.agreement.domain);
+                if !is_authentic(digest, signed.proposer, signed.signature) {
                     return Vec::new();
                 }
                 if self.is_honest {
@@ -537,13 +538,13 @@ impl Node {
         if self.host.disk.blocks.contains_key(&id) {
             return Some(true);
         }
-        match self.host.disk.chain.judge_header(&header) {
-            Ok(()) => {}
-            Err(Refusal::Invalid(_)) => return Some(false),
-            Err(Refusal::Unknown(_)) => return None,
-        }
         let root = header.core.payload_root;
-        let payload = (**self.host.parts.payloads.get(&root)?).clone();
+        let Some(payload) = self.host.parts.payloads.get(&root) else {
+            // a bad header is refused before the payload is seen
+            let refusal = self.host.disk.chain.judge_header(&header).err();
+            return matches!(refusal, Some(Refusal::Invalid(_))).then_some(false);
+        };
+        let payload = (**payload).clone();
         let block = Block { header, payload };
         match self.host.disk.chain.judge(&block) {
             Verdict::Valid(effects) => {
@@ -551,7 +552,10 @@ impl Node {
                 Some(true)
             }
             Verdict::Invalid(_) => {
-                self.report(&block.header, Withheld::Invalid);
+                // a bad header is the proposer's fault
+                if self.host.disk.chain.judge_header(&block.header).is_ok() {
+                    self.report(&block.header, Withheld::Invalid);
+                }
                 Some(false)
             }
             Verdict::Unknown(_) => None,
@@ -637,8 +641,9 @@ impl Node {
                 let Some(signed) = Agreement::to_protocol_vote(vote) else {
                     return;
                 };
-                if vote.height().0 < self.tip() || !signed.is_authentic(&self.host.agreement.domain)
-                {
+                let digest = signed.vote.digest(&self.host.agreement.domain);
+                let is_good = is_authentic(digest, signed.validator, signed.signature);
+                if vote.height().0 < self.tip() || !is_good {
                     return;
                 }
                 referee.on_vote(signed);
@@ -649,17 +654,23 @@ impl Node {
                         value_id: signed.vote.block.unwrap_or_default(),
                         validator_address: SeatAddress(signed.validator),
                     };
-                    if self.host.agreement.is_extension_valid(&scope, extension) {
-                        let signature = extension.signature;
+                    let digest = self
+                        .host
+                        .agreement
+                        .extension_digest(&scope, &extension.message);
+                    let signature = extension.signature;
+                    if digest.is_some_and(|one| is_authentic(one, signed.validator, signature)) {
                         referee.on_extension(&signed, &extension.message.0, signature);
                     }
                 }
             }
             Message::Proposal(proposal) => {
+                let domain = &self.host.agreement.domain;
                 let signed = Agreement::to_protocol_proposal(proposal);
-                if let Some(signed) =
-                    signed.filter(|one| one.is_authentic(&self.host.agreement.domain))
-                    && proposal.height().0 >= self.tip()
+                if let Some(signed) = signed.filter(|one| {
+                    let digest = one.proposal.digest(one.kind, domain);
+                    is_authentic(digest, one.proposer, one.signature)
+                }) && proposal.height().0 >= self.tip()
                 {
                     referee.on_proposal(signed);
                 }
