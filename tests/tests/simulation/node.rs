@@ -699,8 +699,10 @@ impl Node {
             Message::Init { .. } | Message::Payload { .. } => self.take_part(message, referee),
             Message::Submission(place) => {
                 let height = self.host.disk.chain.next();
-                if !self.host.disk.pool.contains_key(&place) {
-                    self.host.disk.pool.insert(place, height);
+                if let std::collections::btree_map::Entry::Vacant(vacant) =
+                    self.host.disk.pool.entry(place)
+                {
+                    vacant.insert(height);
                     output.messages.push(Message::Submission(place));
                 }
                 Vec::new()

@@ -129,21 +129,21 @@ fn a_bid_locked_in_round_0_is_decided_in_a_later_round() {
         ..Plan::calm(4)
     };
     let simulation = Simulation::new(plan, false).with_rule(move |envelope: &Envelope<'_>| {
-        match envelope.message {
-            Message::Payload { height, .. } if height.0 == 1 && envelope.now < 200 => {
-                if envelope.to == unpaid {
-                    return Fate::Lost;
-                }
+        let is_hidden = match envelope.message {
+            Message::Payload { height, .. } => {
+                height.0 == 1 && envelope.now < 200 && envelope.to == unpaid
             }
-            Message::Vote(vote) if vote.height().0.0 == 1 && vote.round().as_i64() == 0 => {
-                let is_prevote = vote.vote_type() == VoteType::Prevote;
-                let hides =
-                    envelope.from == locker && (envelope.to == unpaid || envelope.to == witness);
-                if is_prevote && hides {
-                    return Fate::Lost;
-                }
+            Message::Vote(vote) => {
+                vote.height().0.0 == 1
+                    && vote.round().as_i64() == 0
+                    && vote.vote_type() == VoteType::Prevote
+                    && envelope.from == locker
+                    && (envelope.to == unpaid || envelope.to == witness)
             }
-            _ => {}
+            _ => false,
+        };
+        if is_hidden {
+            return Fate::Lost;
         }
         Fate::Usual
     });
@@ -195,8 +195,7 @@ fn rounds_with_hidden_lock(publishes_locks: bool) -> (i64, i64) {
         ..Plan::calm(6)
     };
     let is_first_payload = Cell::new(true);
-    let is_printed = std::env::var("DBG").is_ok();
-    let simulation = Simulation::new(plan, is_printed).with_rule(move |envelope: &Envelope<'_>| {
+    let simulation = Simulation::new(plan, false).with_rule(move |envelope: &Envelope<'_>| {
         if envelope.from == faulty && envelope.to != faulty {
             let shows = match envelope.message {
                 Message::Vote(vote) => {
@@ -220,9 +219,6 @@ fn rounds_with_hidden_lock(publishes_locks: bool) -> (i64, i64) {
     });
     let report = simulation.run();
     assert_sound(&report);
-    if is_printed {
-        println!("hidden {hidden} faulty {faulty} first {first} unpaid {unpaid}");
-    }
     (report.rounds[&Height(1)], i64::from(turn(hidden)))
 }
 
