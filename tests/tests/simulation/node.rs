@@ -226,7 +226,8 @@ impl Node {
         self.awaited = None;
         let chain = &mut self.host.disk.chain;
         if self.is_honest {
-            referee.on_decided(&block, &certificate, chain.world.tip.timestamp_ms);
+            let times = (chain.world.tip.timestamp_ms, self.host.now);
+            referee.on_decided(&block, &certificate, times);
         }
         chain.advance(block, &effects, certificate);
         self.host.turn_page();

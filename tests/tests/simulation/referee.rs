@@ -41,6 +41,8 @@ pub(crate) struct Referee {
     honest: BTreeSet<L1Address>,
     decided: BTreeMap<Height, BlockId>,
     certified: BTreeSet<Height>,
+    /// When the first honest node decided each height.
+    pub(crate) decided_at: BTreeMap<Height, u64>,
     signed: BTreeMap<(L1Address, Slot), [u8; 32]>,
     votes: BTreeMap<(Height, Round, Step, L1Address), SignedVote>,
     proposals: BTreeMap<(Height, Round, bool, L1Address), SignedProposal>,
@@ -58,6 +60,7 @@ impl Referee {
             honest,
             decided: BTreeMap::new(),
             certified: BTreeSet::new(),
+            decided_at: BTreeMap::new(),
             signed: BTreeMap::new(),
             votes: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -84,8 +87,11 @@ impl Referee {
         &mut self,
         block: &Block,
         certificate: &ExtendedCertificate,
-        parent_ms: u64,
+        (parent_ms, now): (u64, u64),
     ) {
+        self.decided_at
+            .entry(block.header.core.height)
+            .or_insert(now);
         let (height, id) = (block.header.core.height, block.id());
         let first = *self.decided.entry(height).or_insert(id);
         if first != id {

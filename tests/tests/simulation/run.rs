@@ -108,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) refusals: usize,
     pub(crate) burns: usize,
     pub(crate) is_live: bool,
+    /// When the first honest node decided each height.
+    pub(crate) decided_at: BTreeMap<Height, u64>,
 }
 
 pub(crate) struct Simulation {
@@ -265,6 +267,7 @@ impl Simulation {
                 .map(|one| one.offender)
                 .collect(),
             refusals: honest.iter().map(|node| node.host.refusals).sum(),
+            decided_at: self.referee.decided_at,
             violations: self.referee.violations,
             rounds: self.rounds,
             chains,
