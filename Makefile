@@ -58,6 +58,10 @@ bench: build ## measures us beside the peers; also target/report/bench.json (bui
 soak: build ## runs the tests at full length: more kills, mutations and random cases (hours)
 	@QUORATE_SOAK=1 scripts/test-report target/report/soak.log cargo test $(CARGO_FLAGS) --no-fail-fast
 
+.PHONY: sim
+sim: ## plays one seed of the simulation and prints its trace: make sim SEED=n (build / seconds)
+	QUORATE_SIM_SEED=$(or $(SEED),0) cargo test $(CARGO_FLAGS) --test simulation one_seed -- --nocapture
+
 .PHONY: golden
 golden: build ## rewrites the golden files on purpose and shows what changed (build + 10 min)
 	UPDATE_GOLDEN=1 cargo test $(CARGO_FLAGS) golden

@@ -4,6 +4,10 @@
 //! A run is a function of its seed. What is real: the engine, all signatures, `protocol::validity`, certificates,
 //! evidence. What is simulated: clock, network, disk, clients, builder, base layer. A failing seed is shown with
 //! `make sim SEED=n`.
+#![expect(
+    clippy::print_stdout,
+    reason = "the campaign tells its size, and make sim shows the trace of one seed"
+)]
 
 #[path = "simulation/chain.rs"]
 mod chain;

@@ -33,10 +33,13 @@ fn keys() -> Vec<ValidatorKey> {
 }
 
 fn seats(weights: [u64; 4]) -> Seats {
-    let validators = keys().iter().zip(weights).map(|(key, weight)| Validator {
-        address: key.address(),
-        weight,
-    });
+    let validators = keys()
+        .into_iter()
+        .zip(weights)
+        .map(|(key, weight)| Validator {
+            address: key.address(),
+            weight,
+        });
     ValidatorSet::new(validators.collect()).unwrap().into()
 }
 

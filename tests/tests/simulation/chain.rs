@@ -1,17 +1,21 @@
 //! One node's application: the chain it has decided, blocks it builds, and the vote rule applied to blocks of others.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use protocol::{
     account::{L1Address, Leaf},
-    block::{Block, BlockEffects, BlockExecution, BlockHeader, Entry, L1Origin, Payload},
+    block::{Block, BlockEffects, BlockExecution, BlockHeader, BlockId, Entry, L1Origin, Payload},
     certificate::ExtendedCertificate,
     number::{Height, LeafIndex, Nonce, Round},
     params::EPOCH_HEIGHTS,
     testing::{Draft, Drafter, World, amount, leaf},
     threaded::{FeeLeaves, Threaded},
     transaction::{Action, BidHash, ListHash, SignedBid, Submission, Transaction},
-    validator::{Validator, ValidatorKey, ValidatorSet},
+    validator::{Validator, ValidatorKey, ValidatorSet, ValidatorSignature},
     validity::{BaseLayerView, OriginStatus, QueuedItem, Verdict, check_header, listed, verdict},
 };
 
@@ -110,6 +114,44 @@ impl BaseLayerView for View {
     }
 }
 
+/// All that a verdict depends on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    block: BlockId,
+    payload: [u8; 32],
+    certificate: [u8; 32],
+    tip: BlockId,
+    state: protocol::Fr,
+    origin: bool,
+    set: [u8; 32],
+}
+
+type Claim = ([u8; 32], ValidatorSignature, L1Address);
+
+thread_local! {
+    static VERDICTS: RefCell<BTreeMap<Question, Verdict>> = const { RefCell::new(BTreeMap::new()) };
+    static AUTHENTIC: RefCell<BTreeSet<Claim>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Forgets all answers: each run works out its own.
+pub(crate) fn forget() {
+    VERDICTS.with_borrow_mut(BTreeMap::clear);
+    AUTHENTIC.with_borrow_mut(BTreeSet::clear);
+}
+
+/// Whether `by` signed the digest; each good signature is recovered once in a run.
+pub(crate) fn is_authentic(digest: [u8; 32], by: L1Address, signature: ValidatorSignature) -> bool {
+    let claim = (digest, signature, by);
+    if AUTHENTIC.with_borrow(|known| known.contains(&claim)) {
+        return true;
+    }
+    let is_good = signature.is_by(&by, &digest);
+    if is_good {
+        AUTHENTIC.with_borrow_mut(|known| known.insert(claim));
+    }
+    is_good
+}
+
 /// What is wrong with a block that a liar builds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Flaw {
@@ -174,8 +216,26 @@ impl Chain {
         Height(self.world.tip.height.0 + 1)
     }
 
+    /// The vote rule. It is a pure function, so nodes on one prefix share the answer: whatever it depends on is in
+    /// the key, the base layer by what the view says of the named block.
     pub(crate) fn judge(&self, block: &Block) -> Verdict {
-        verdict(block, &self.world.prefix(&self.view))
+        let core = &block.header.core;
+        let certificate = block.header.certificate.as_ref();
+        let key = Question {
+            block: block.id(),
+            payload: block.payload.root(),
+            certificate: certificate.map_or([0; 32], ExtendedCertificate::hash),
+            tip: self.world.tip.id,
+            state: self.world.state.root(),
+            origin: self.view.status(&core.l1_origin) == OriginStatus::Final,
+            set: self.set().hash(),
+        };
+        let known = VERDICTS.with_borrow(|verdicts| verdicts.get(&key).cloned());
+        known.unwrap_or_else(|| {
+            let answer = verdict(block, &self.world.prefix(&self.view));
+            VERDICTS.with_borrow_mut(|verdicts| verdicts.insert(key, answer.clone()));
+            answer
+        })
     }
 
     pub(crate) fn judge_header(
@@ -185,7 +245,7 @@ impl Chain {
         check_header(header, &self.world.prefix(&self.view))
     }
 
-    pub(crate) fn listed(&self) -> std::collections::BTreeSet<ListHash> {
+    pub(crate) fn listed(&self) -> BTreeSet<ListHash> {
         listed(
             self.world.certificate.as_ref(),
             &self.world.prefix(&self.view),

@@ -17,12 +17,12 @@ use protocol::{
     params::LIST_HASHES_MAX,
     transaction::ListHash,
     validator::{ValidatorKey, ValidatorSignature},
-    vote::{Extension, Proposal, ProposalKind, Report, SignedProposal},
+    vote::{Extension, Proposal, ProposalKind, Report, SignedProposal, Step, Vote},
 };
 use sequencer::agreement::{Agreement, EngineVote, Seats, VoteExtension};
 
 use crate::{
-    chain::{CLIENTS, Chain},
+    chain::{CLIENTS, Chain, is_authentic},
     message::Message,
     referee::{Signed, Slot},
 };
@@ -93,7 +93,6 @@ pub(crate) struct Host {
     /// Whether conflicting signatures are refused; a faulty node has none.
     pub(crate) is_guarded: bool,
     pub(crate) refusals: usize,
-    verified: BTreeSet<([u8; 32], ValidatorSignature, L1Address)>,
 }
 
 fn timer_key(timeout: &Timeout) -> (u8, i64) {
@@ -140,7 +139,6 @@ impl Host {
             skew,
             is_guarded,
             refusals: 0,
-            verified: BTreeSet::new(),
         }
     }
 
@@ -149,7 +147,6 @@ impl Host {
         self.parts = Parts::default();
         self.out = Outbox::default();
         self.timers.clear();
-        self.verified.clear();
     }
 
     /// Starts the books of the next height.
@@ -159,7 +156,6 @@ impl Host {
         self.disk.flushed = 0;
         self.disk.blocks.clear();
         self.parts = Parts::default();
-        self.verified.clear();
         self.disk.guard.retain(|(height, ..), _| *height >= next);
         self.disk
             .extensions
@@ -212,20 +208,6 @@ impl Host {
             proposer: self.address,
             signature,
         })
-    }
-
-    /// Checks a signature once.
-    fn check(&mut self, digest: Option<[u8; 32]>, by: &L1Address, one: ValidatorSignature) -> bool {
-        let Some(digest) = digest else { return false };
-        let known = (digest, one, *by);
-        if self.verified.contains(&known) {
-            return true;
-        }
-        let is_good = one.is_by(by, &digest);
-        if is_good {
-            self.verified.insert(known);
-        }
-        is_good
     }
 
     /// The extension of a precommit: what it lists was here one height ago and is not in the block.
@@ -303,6 +285,32 @@ impl Host {
         }
         self.out.messages.push(message);
         self.disk.flushed = self.disk.log.len();
+    }
+
+    /// Whether every signature was verified in this run, and the signers are a quorum.
+    fn is_known_quorum(&self, certificate: &CommitCertificate<Agreement>) -> bool {
+        let Some(commit) = Agreement::to_protocol_commit(certificate) else {
+            return false;
+        };
+        let vote = Vote {
+            height: commit.height,
+            round: commit.round,
+            step: Step::Precommit,
+            block: Some(commit.block),
+        };
+        let digest = vote.digest(&self.agreement.domain);
+        let signers: BTreeSet<L1Address> =
+            commit.signatures.iter().map(|one| one.validator).collect();
+        let weight = signers
+            .iter()
+            .map(|one| self.seats.set().weight_of(one))
+            .sum();
+        self.seats.set().is_quorum(weight)
+            && signers.len() == commit.signatures.len()
+            && commit
+                .signatures
+                .iter()
+                .all(|one| is_authentic(digest, one.validator, one.signature))
     }
 
     /// Answers one effect.
@@ -384,12 +392,20 @@ impl Host {
                     ConsensusMsg::Vote(vote) => self.agreement.vote_digest(vote),
                     ConsensusMsg::Proposal(one) => self.agreement.proposal_digest(one),
                 };
-                r.resume_with(self.check(digest, &key, message.signature))
+                r.resume_with(
+                    digest.is_some_and(|digest| is_authentic(digest, key, message.signature)),
+                )
             }
-            Effect::VerifyCommitCertificate(certificate, seats, thresholds, r) => r.resume_with(
-                self.agreement
-                    .verify_commit(&certificate, &seats, thresholds),
-            ),
+            Effect::VerifyCommitCertificate(certificate, seats, thresholds, r) =>
+            // the engine made it of votes that it has had verified: nothing is recovered twice
+            {
+                r.resume_with(if self.is_known_quorum(&certificate) {
+                    Ok(())
+                } else {
+                    self.agreement
+                        .verify_commit(&certificate, &seats, thresholds)
+                })
+            }
             Effect::VerifyExtendedCommitCertificate(certificate, seats, thresholds, _, r) => {
                 let verdict =
                     self.agreement
@@ -418,7 +434,7 @@ impl Host {
                 let scope = VoteExtensionScope::new(height, round, block, address);
                 let digest = self.agreement.extension_digest(&scope, &extension.message);
                 let is_good = extension.message.0.check().is_ok()
-                    && self.check(digest, &key, extension.signature);
+                    && digest.is_some_and(|digest| is_authentic(digest, key, extension.signature));
                 r.resume_with(if is_good {
                     Ok(())
                 } else {

@@ -113,10 +113,7 @@ impl Trace {
         self.hasher.write_i64(round);
         self.hasher.write_u64(id);
         if self.is_printed {
-            #[expect(clippy::print_stdout, reason = "make sim shows the trace of one seed")]
-            {
-                println!("{at:>7} ms  {from} -> {to}  {kind:<10} h{height} r{round} {id:016x}");
-            }
+            println!("{at:>7} ms  {from} -> {to}  {kind:<10} h{height} r{round} {id:016x}");
         }
     }
 

@@ -22,7 +22,7 @@ use protocol::{
 use sequencer::agreement::{Agreement, BlockValue, EngineHeight, SeatAddress};
 
 use crate::{
-    chain::{Chain, Flaw, Order},
+    chain::{Chain, Flaw, Order, is_authentic},
     host::Host,
     message::Message,
     plan::Reveal,
@@ -226,7 +226,8 @@ impl Node {
         self.awaited = None;
         let chain = &mut self.host.disk.chain;
         if self.is_honest {
-            referee.on_decided(&block, &certificate, chain.world.tip.timestamp_ms);
+            let times = (chain.world.tip.timestamp_ms, self.host.now);
+            referee.on_decided(&block, &certificate, times);
         }
         chain.advance(block, &effects, certificate);
         self.host.turn_page();
@@ -469,7 +470,8 @@ impl Node {
                 if !is_proper || self.host.parts.inits.contains_key(&place) {
                     return Vec::new();
                 }
-                if !signed.is_authentic(&self.host.agreement.domain) {
+                let digest = proposal.digest(signed.kind, &self.host.agreement.domain);
+                if !is_authentic(digest, signed.proposer, signed.signature) {
                     return Vec::new();
                 }
                 if self.is_honest {
@@ -537,13 +539,13 @@ impl Node {
         if self.host.disk.blocks.contains_key(&id) {
             return Some(true);
         }
-        match self.host.disk.chain.judge_header(&header) {
-            Ok(()) => {}
-            Err(Refusal::Invalid(_)) => return Some(false),
-            Err(Refusal::Unknown(_)) => return None,
-        }
         let root = header.core.payload_root;
-        let payload = (**self.host.parts.payloads.get(&root)?).clone();
+        let Some(payload) = self.host.parts.payloads.get(&root) else {
+            // a bad header is refused before the payload is seen
+            let refusal = self.host.disk.chain.judge_header(&header).err();
+            return matches!(refusal, Some(Refusal::Invalid(_))).then_some(false);
+        };
+        let payload = (**payload).clone();
         let block = Block { header, payload };
         match self.host.disk.chain.judge(&block) {
             Verdict::Valid(effects) => {
@@ -551,7 +553,10 @@ impl Node {
                 Some(true)
             }
             Verdict::Invalid(_) => {
-                self.report(&block.header, Withheld::Invalid);
+                // a bad header is the proposer's fault
+                if self.host.disk.chain.judge_header(&block.header).is_ok() {
+                    self.report(&block.header, Withheld::Invalid);
+                }
                 Some(false)
             }
             Verdict::Unknown(_) => None,
@@ -637,8 +642,9 @@ impl Node {
                 let Some(signed) = Agreement::to_protocol_vote(vote) else {
                     return;
                 };
-                if vote.height().0 < self.tip() || !signed.is_authentic(&self.host.agreement.domain)
-                {
+                let digest = signed.vote.digest(&self.host.agreement.domain);
+                let is_good = is_authentic(digest, signed.validator, signed.signature);
+                if vote.height().0 < self.tip() || !is_good {
                     return;
                 }
                 referee.on_vote(signed);
@@ -649,17 +655,23 @@ impl Node {
                         value_id: signed.vote.block.unwrap_or_default(),
                         validator_address: SeatAddress(signed.validator),
                     };
-                    if self.host.agreement.is_extension_valid(&scope, extension) {
-                        let signature = extension.signature;
+                    let digest = self
+                        .host
+                        .agreement
+                        .extension_digest(&scope, &extension.message);
+                    let signature = extension.signature;
+                    if digest.is_some_and(|one| is_authentic(one, signed.validator, signature)) {
                         referee.on_extension(&signed, &extension.message.0, signature);
                     }
                 }
             }
             Message::Proposal(proposal) => {
+                let domain = &self.host.agreement.domain;
                 let signed = Agreement::to_protocol_proposal(proposal);
-                if let Some(signed) =
-                    signed.filter(|one| one.is_authentic(&self.host.agreement.domain))
-                    && proposal.height().0 >= self.tip()
+                if let Some(signed) = signed.filter(|one| {
+                    let digest = one.proposal.digest(one.kind, domain);
+                    is_authentic(digest, one.proposer, one.signature)
+                }) && proposal.height().0 >= self.tip()
                 {
                     referee.on_proposal(signed);
                 }
@@ -688,8 +700,10 @@ impl Node {
             Message::Init { .. } | Message::Payload { .. } => self.take_part(message, referee),
             Message::Submission(place) => {
                 let height = self.host.disk.chain.next();
-                if !self.host.disk.pool.contains_key(&place) {
-                    self.host.disk.pool.insert(place, height);
+                if let std::collections::btree_map::Entry::Vacant(vacant) =
+                    self.host.disk.pool.entry(place)
+                {
+                    vacant.insert(height);
                     output.messages.push(Message::Submission(place));
                 }
                 Vec::new()

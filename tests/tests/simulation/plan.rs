@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::testing::generator;
 use rand::{Rng, seq::SliceRandom};
 
+use crate::chain::BASE_BLOCK_MS;
+
 /// How a faulty validator behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misconduct {
@@ -70,6 +72,10 @@ pub(crate) struct Plan {
     pub(crate) submissions: usize,
     /// Rule 11: locks are published from round 0.
     pub(crate) publishes_locks: bool,
+    /// How much later than it is final a node may learn of a block of the base layer, at most.
+    pub(crate) base_lag_ms: u64,
+    /// A node that sees nothing of the base layer until then.
+    pub(crate) blind: Option<(usize, u64)>,
     /// Heights that all honest nodes must decide after the faults.
     pub(crate) heights: u64,
     /// A whole run in milliseconds, at most.
@@ -96,6 +102,8 @@ impl Plan {
             reveals: vec![Reveal::InTime],
             submissions: 8,
             publishes_locks: true,
+            base_lag_ms: CALM_MS,
+            blind: None,
             heights: 4,
             end_at: 60_000,
         }
@@ -168,6 +176,7 @@ impl Plan {
             bids: [0, 30, 100][rng.gen_range(0..3)],
             reveals,
             submissions: rng.gen_range(0..16),
+            base_lag_ms: rng.gen_range(1..BASE_BLOCK_MS),
             heights: 3,
             ..Self::calm(seed)
         }

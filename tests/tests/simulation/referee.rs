@@ -13,9 +13,11 @@ use protocol::{
     number::{Height, Round},
     transaction::Domain,
     validator::{ValidatorSet, ValidatorSignature},
-    vote::{Extension, ProposalKind, SignedProposal, SignedVote, Step},
+    vote::{Extension, ProposalKind, SignedProposal, SignedVote, Step, Vote},
 };
 use sequencer::agreement::Agreement;
+
+use crate::chain::is_authentic;
 
 /// Where a validator may sign once: height, round, and which message.
 pub(crate) type Slot = (Height, Round, Signed);
@@ -38,6 +40,9 @@ pub(crate) struct Referee {
     set: ValidatorSet,
     honest: BTreeSet<L1Address>,
     decided: BTreeMap<Height, BlockId>,
+    certified: BTreeSet<Height>,
+    /// When the first honest node decided each height.
+    pub(crate) decided_at: BTreeMap<Height, u64>,
     signed: BTreeMap<(L1Address, Slot), [u8; 32]>,
     votes: BTreeMap<(Height, Round, Step, L1Address), SignedVote>,
     proposals: BTreeMap<(Height, Round, bool, L1Address), SignedProposal>,
@@ -54,6 +59,8 @@ impl Referee {
             set,
             honest,
             decided: BTreeMap::new(),
+            certified: BTreeSet::new(),
+            decided_at: BTreeMap::new(),
             signed: BTreeMap::new(),
             votes: BTreeMap::new(),
             proposals: BTreeMap::new(),
@@ -80,8 +87,11 @@ impl Referee {
         &mut self,
         block: &Block,
         certificate: &ExtendedCertificate,
-        parent_ms: u64,
+        (parent_ms, now): (u64, u64),
     ) {
+        self.decided_at
+            .entry(block.header.core.height)
+            .or_insert(now);
         let (height, id) = (block.header.core.height, block.id());
         let first = *self.decided.entry(height).or_insert(id);
         if first != id {
@@ -92,7 +102,7 @@ impl Referee {
         if (certificate.height, certificate.block) != (height, id) {
             self.accuse(format!("height {height}: certificate of another block"));
         }
-        if let Err(error) = certificate.verify(&self.domain, &self.set) {
+        if let Err(error) = self.check_certificate(certificate) {
             self.accuse(format!("height {height}: {error}"));
         }
         if block.header.core.timestamp_ms <= parent_ms {
@@ -100,6 +110,42 @@ impl Referee {
         }
         if let Some(parent) = &block.header.certificate {
             self.check_list(block, parent);
+        }
+    }
+
+    /// The first certificate of a height is verified as a stranger does it. Of the others, which nodes collected
+    /// themselves, it is enough that the weight is there and that every signature has been verified in this run.
+    fn check_certificate(&mut self, certificate: &ExtendedCertificate) -> Result<(), String> {
+        if self.certified.insert(certificate.height) {
+            let verdict = certificate.verify(&self.domain, &self.set);
+            return verdict.map_err(|error| error.to_string());
+        }
+        let (height, round, block) = (certificate.height, certificate.round, certificate.block);
+        let vote = Vote {
+            height,
+            round,
+            step: Step::Precommit,
+            block: Some(block),
+        };
+        let digest = vote.digest(&self.domain);
+        let mut signers = BTreeSet::new();
+        for one in &certificate.signatures {
+            let (by, extension) = (one.validator, &one.extension);
+            let said = extension.digest(&self.domain, height, round, block);
+            let is_good = is_authentic(digest, by, one.signature)
+                && is_authentic(said, by, one.extension_signature)
+                && signers.insert(by);
+            if !is_good {
+                return Err(format!("{by} signed no such precommit"));
+            }
+        }
+        let weight = signers
+            .iter()
+            .map(|signer| self.set.weight_of(signer))
+            .sum();
+        match self.set.is_quorum(weight) {
+            true => Ok(()),
+            false => Err("a certificate without a quorum".to_owned()),
         }
     }
 

@@ -18,7 +18,7 @@ use rand::{Rng, rngs::StdRng, seq::SliceRandom};
 use sequencer::agreement::Agreement;
 
 use crate::{
-    chain::{BASE_BLOCK_MS, CLIENTS, Chain, Flaw},
+    chain::{BASE_BLOCK_MS, CLIENTS, Chain, Flaw, forget},
     message::{Message, Trace},
     node::{Node, Output},
     plan::{CALM_MS, Misconduct, Plan, Reveal},
@@ -80,6 +80,7 @@ enum Event {
 
 /// A message on its way, as a scenario's rule sees it.
 pub(crate) struct Envelope<'a> {
+    pub(crate) now: u64,
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) message: &'a Message,
@@ -89,8 +90,6 @@ pub(crate) struct Envelope<'a> {
 pub(crate) enum Fate {
     /// As the plan has it.
     Usual,
-    /// It comes after so many milliseconds.
-    After(u64),
     Lost,
 }
 
@@ -109,6 +108,8 @@ pub(crate) struct Report {
     pub(crate) refusals: usize,
     pub(crate) burns: usize,
     pub(crate) is_live: bool,
+    /// When the first honest node decided each height.
+    pub(crate) decided_at: BTreeMap<Height, u64>,
 }
 
 pub(crate) struct Simulation {
@@ -131,6 +132,7 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     pub(crate) fn new(plan: Plan, is_printed: bool) -> Self {
+        forget();
         let genesis = Chain::new(&plan.weights);
         let mut rng = generator(plan.seed ^ 0x5eed);
         let seats = plan.weights.len();
@@ -176,6 +178,11 @@ impl Simulation {
         self
     }
 
+    /// Judges a faulty seat as if it were honest, to see the referee bite.
+    pub(crate) fn call_honest(&mut self, seat: usize) {
+        self.nodes[seat].is_honest = true;
+    }
+
     fn at(&mut self, time: u64, event: Event) {
         self.sequence += 1;
         self.queue
@@ -185,10 +192,10 @@ impl Simulation {
     fn schedule_faults(&mut self) {
         let count = self.nodes.len();
         for node in 0..count {
-            let start = self.rng.gen_range(0..CALM_MS);
-            self.at(start, Event::Restart(node));
-            self.at(start + STATUS_MS, Event::Status(node));
-            let lag = self.rng.gen_range(0..BASE_BLOCK_MS);
+            self.at(0, Event::Restart(node));
+            let phase = self.rng.gen_range(0..STATUS_MS);
+            self.at(STATUS_MS + phase, Event::Status(node));
+            let lag = self.rng.gen_range(0..self.plan.base_lag_ms);
             self.at(BASE_BLOCK_MS + lag, Event::BaseBlock { node, number: 1 });
         }
         for outage in self.plan.outages.clone() {
@@ -260,6 +267,7 @@ impl Simulation {
                 .map(|one| one.offender)
                 .collect(),
             refusals: honest.iter().map(|node| node.host.refusals).sum(),
+            decided_at: self.referee.decided_at,
             violations: self.referee.violations,
             rounds: self.rounds,
             chains,
@@ -340,10 +348,13 @@ impl Simulation {
                 self.send(to, to, &Rc::new(Message::Submission(place)));
             }
             Event::BaseBlock { node, number } => {
-                let one = &mut self.nodes[node];
-                let output = one.on_base_block(number, &mut self.referee, &self.bids);
-                self.send_out(node, output);
-                let lag = self.rng.gen_range(0..BASE_BLOCK_MS);
+                let blind = self.plan.blind;
+                if blind.is_none_or(|(one, until)| one != node || now >= until) {
+                    let one = &mut self.nodes[node];
+                    let output = one.on_base_block(number, &mut self.referee, &self.bids);
+                    self.send_out(node, output);
+                }
+                let lag = self.rng.gen_range(0..self.plan.base_lag_ms);
                 let next = (number + 1) * BASE_BLOCK_MS + lag;
                 let number = number + 1;
                 self.at(next, Event::BaseBlock { node, number });
@@ -426,7 +437,7 @@ impl Simulation {
         self.send_out(node, output);
         // peers that see it come back bring it up to date
         for peer in 0..self.nodes.len() {
-            if peer != node && self.nodes[peer].engine.is_some() && self.now > CALM_MS {
+            if peer != node && self.nodes[peer].engine.is_some() && self.now > 0 {
                 for message in self.nodes[peer].recall() {
                     self.send(peer, node, &Rc::new(message));
                 }
@@ -577,7 +588,13 @@ impl Simulation {
     }
 
     fn send(&mut self, from: usize, to: usize, message: &Rc<Message>) {
-        let envelope = Envelope { from, to, message };
+        let now = self.now;
+        let envelope = Envelope {
+            now,
+            from,
+            to,
+            message,
+        };
         let fate = match self.rule.as_mut() {
             Some(rule) => rule(&envelope),
             None => Fate::Usual,
@@ -589,7 +606,6 @@ impl Simulation {
         };
         let delay = match fate {
             Fate::Lost => return,
-            Fate::After(delay) => delay,
             Fate::Usual if self.is_calm() => self.rng.gen_range(1..=CALM_MS),
             Fate::Usual => {
                 let plan = &self.plan;
