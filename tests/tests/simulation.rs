@@ -39,8 +39,8 @@ use crate::{
     run::{Report, Simulation},
 };
 
-/// Seeds of an ordinary run; a soak run has 50 times as many.
-const SEEDS: u64 = 400;
+/// Seeds of an ordinary run; a soak run has ten times as many.
+const SEEDS: u64 = 2_000;
 /// Environment variable by which `make sim` names its seed.
 const SEED_VARIABLE: &str = "QUORATE_SIM_SEED";
 
@@ -59,7 +59,8 @@ fn faults(report: &Report) -> Vec<String> {
 #[test]
 fn every_seed_keeps_the_invariants_and_repeats() {
     let began = Instant::now();
-    let seeds: Vec<u64> = (0..soak(SEEDS)).collect();
+    let count = if soak(1) > 1 { 10 * SEEDS } else { SEEDS };
+    let seeds: Vec<u64> = (0..count).collect();
     let (events, blocks) = (AtomicU64::new(0), AtomicU64::new(0));
     let (burns, guilty, refusals) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     check_all(&seeds, |seed| {
