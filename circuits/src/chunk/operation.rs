@@ -15,7 +15,7 @@ use protocol::words::WordReader;
 use super::cells::{Cell, EXPONENT, FEE_EXPONENT};
 use crate::convert::{NativeField, bits, from_u128, limbs, power_of_two, to_circuit, to_native};
 use crate::gadgets::edwards::Point;
-use crate::gadgets::signature::{SignatureValues, placeholder};
+use crate::gadgets::signature::{SignatureValues, idle_signature};
 
 /// Values of named cells; cells not set are 0.
 #[derive(Debug, Default)]
@@ -265,11 +265,11 @@ fn address(address: &L1Address) -> Fr {
     to_circuit(address.to_field())
 }
 
-/// The signature that an operation carries, or the placeholder.
+/// The signature that an operation carries, or the idle one.
 pub(super) fn signature(operation: &Operation, domain: Fr) -> SignatureValues {
     let domain = Domain(to_native(domain));
     let claim = match operation {
-        Operation::Noop | Operation::Inbox(_) => return *placeholder(),
+        Operation::Noop | Operation::Inbox(_) => return *idle_signature(),
         Operation::Signed {
             transaction, group, ..
         } => {

@@ -111,7 +111,7 @@ impl ChunkShape {
         let domain = to_circuit(witness.domain.0);
         let mut errors = Vec::new();
 
-        // Empty slots at the end are all alike: their paths and placeholder are computed once.
+        // Empty slots at the end are all alike: their paths and idle signature are computed once.
         let used = 2 * witness.pairs.len();
         let mut blocks: Vec<(Block, Result<(), String>)> = sources[..used]
             .par_iter()

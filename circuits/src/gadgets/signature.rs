@@ -29,7 +29,7 @@
 //!
 //! Copies inside the gadget: R8 and A between head, tail and challenge; the challenge's hash to c; hi.
 //! The caller links A and M, and range-checks [`Signature::ranges`]. The gadget always holds a valid
-//! signature; where none is due, the caller assigns [`placeholder`] and links nothing.
+//! signature; where none is due, the caller assigns [`idle_signature`] and links nothing.
 
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::ConstraintSystem;
@@ -391,7 +391,7 @@ pub fn assign(block: &mut Block, row: usize, values: &SignatureValues) -> Result
 /// A valid signature of the message 0 by a key that owns nothing: fills the gadget where no operation
 /// is signed.
 #[must_use]
-pub fn placeholder() -> &'static SignatureValues {
+pub fn idle_signature() -> &'static SignatureValues {
     static VALUES: std::sync::OnceLock<SignatureValues> = std::sync::OnceLock::new();
     VALUES.get_or_init(|| {
         // A = B8 and r = 1: R8 = B8, S = 1 + 8 c mod l.

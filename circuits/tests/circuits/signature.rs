@@ -135,7 +135,7 @@ fn honest_signatures_satisfy_and_prove() {
         assert_eq!(verdict, Ok(()));
         assert_eq!(mock(6, &circuit, &instance), Ok(()));
     }
-    let (circuit_, instance, verdict) = circuit(signature::placeholder());
+    let (circuit_, instance, verdict) = circuit(signature::idle_signature());
     assert_eq!(verdict, Ok(()));
     assert_eq!(mock(6, &circuit_, &instance), Ok(()));
     let (circuit, instance, _) = circuit(&signed(4, 5));
