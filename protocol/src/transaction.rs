@@ -371,9 +371,15 @@ impl Submission {
     /// not cover signatures, so two encodings of one submission have one name.
     #[must_use]
     pub fn list_hash(&self, domain: &Domain) -> ListHash {
+        self.list_hash_of(&self.ids(domain))
+    }
+
+    /// [`Submission::list_hash`] from the ids of the members, which cost a Poseidon hash each.
+    #[must_use]
+    pub fn list_hash_of(&self, ids: &[TransactionId]) -> ListHash {
         let mut bytes = b"QUORATE/protocol/listed/v1".to_vec();
         bytes.push(u8::from(self.is_group()));
-        for id in self.ids(domain) {
+        for id in ids {
             bytes.extend_from_slice(&id.0);
         }
         ListHash(keccak256(&bytes))

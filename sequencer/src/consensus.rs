@@ -1,181 +1,157 @@
-//! The door to agreement. Behind it stands one proposer whose key is the whole validator set; the BFT engine takes its
-//! place later, and nothing outside this file knows the difference.
+//! The door to agreement: behind it the Malachite engine (Tendermint) orders blocks with the other validators, and asks
+//! this node what it is to propose, what it may vote for, and what to do with what was decided.
 //!
-//! What it makes is what the vote rule demands: each block embeds the certificate of its parent, and its time is that
-//! certificate's median. What it does not do: remember what it signed before a crash.
+//! The engine counts votes and keeps its own log; the vote rule is `protocol::validity`, blocks are built, judged and
+//! committed by [`crate::executor`], and nothing is signed but through [`crate::guard`]. One validator is a set like any
+//! other. What this module does not do: gossip transactions (`network`), or know what a block means.
 
-use std::time::Duration;
+mod app;
+mod engine;
+mod host;
+mod locks;
+mod parts;
 
-use protocol::{
-    account::L1Address,
-    block::{Block, Tip},
-    certificate::{ExtendedCertificate, ExtendedSignature},
-    history::History,
-    number::{Height, Round},
-    transaction::Domain,
-    validator::{ValidatorKey, ValidatorSet},
-    vote::{Extension, Step, Vote},
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use arc_malachitebft_app::types::Keypair;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    agreement::{Agreement, GuardedSigner, SeatAddress},
+    config::NetworkConfig,
+    executor::{CommitError, Executor},
+    guard::{GuardError, SigningGuard},
+    network::Gossip,
+    relay::Relay,
+    storage::StorageError,
 };
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::storage::StoredBlock;
+use app::{App, Pace};
+use engine::{Engine, EngineSetup};
 
-/// Says when to propose, on what, and certifies.
+/// Why agreement does not start, or has stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// The engine's port cannot be used.
+    #[error(
+        "cannot listen on {address} for agreement: {source}; stop what uses the port, or name another"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// What was signed cannot be remembered, or something else was signed in its place.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The engine could not be started.
+    #[error("the agreement engine did not start: {0}")]
+    Engine(String),
+    /// The engine has stopped: its log, its network or this program failed.
+    #[error(
+        "the agreement engine stopped; the log says why. Nothing more is signed until the node is started again"
+    )]
+    Stopped,
+    /// What was decided is not valid here: more than a third of the weight is faulty, or this program is.
+    #[error(
+        "the block decided at height {height} is not valid: {reason}; stop, keep the data directory, and report this"
+    )]
+    InvalidDecision {
+        /// The height.
+        height: u64,
+        /// The rule it breaks.
+        reason: String,
+    },
+}
+
+impl From<CommitError> for ConsensusError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage(error) => Self::Storage(error),
+            CommitError::Stale(stale) => Self::Engine(stale.to_string()),
+        }
+    }
+}
+
+/// Other nodes, outside of agreement.
+pub(crate) type Peers = Option<(Arc<Relay>, Gossip)>;
+
+/// What agreement works on.
+pub(crate) struct ConsensusSetup<'a> {
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) guard: Arc<SigningGuard>,
+    pub(crate) identity: Keypair,
+    /// Whom to ask for the bytes of listed submissions.
+    pub(crate) peers: Peers,
+    pub(crate) network: &'a NetworkConfig,
+    /// Time between blocks, empty ones included.
+    pub(crate) block_interval: std::time::Duration,
+    /// Directory of the engine's log.
+    pub(crate) dir: &'a Path,
+}
+
+/// Agreement, started.
 pub(crate) struct Consensus {
-    key: ValidatorKey,
-    domain: Domain,
-    set: ValidatorSet,
-    interval: Duration,
-    turns: Option<Interval>,
-    history: History,
-    certificate: Option<ExtendedCertificate>,
+    engine: Engine,
+    app: App,
 }
 
 impl Consensus {
-    /// Goes on after the `recent` blocks, the last [`protocol::history::HISTORY_BLOCKS`] in order.
-    pub(crate) fn new(
-        key: ValidatorKey,
-        domain: Domain,
-        set: ValidatorSet,
-        interval: Duration,
-        recent: Vec<StoredBlock>,
-    ) -> Self {
-        let mut history = History::default();
-        for stored in &recent {
-            history.push(&stored.block, &set, &domain);
-        }
-        Self {
-            key,
-            domain,
-            set,
-            interval,
-            turns: None,
-            history,
-            certificate: recent.into_iter().last().map(|stored| stored.certificate),
-        }
-    }
-
-    /// Waits for this node's turn: every interval. A late block does not make the next one early.
-    pub(crate) async fn next_turn(&mut self) {
-        let interval = self.interval;
-        let turns = self.turns.get_or_insert_with(|| {
-            let mut turns = interval_at(Instant::now() + interval, interval);
-            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            turns
-        });
-        turns.tick().await;
-    }
-
-    /// Who signs as author.
-    pub(crate) fn author(&self) -> L1Address {
-        self.key.address()
-    }
-
-    /// Set of every height.
-    pub(crate) fn set(&self) -> &ValidatorSet {
-        &self.set
-    }
-
-    /// Certificate of the newest block, which the next one embeds.
-    pub(crate) fn parent_certificate(&self) -> Option<&ExtendedCertificate> {
-        self.certificate.as_ref()
-    }
-
-    /// Time of the next block: the signers' median, at least one millisecond after its parent.
-    pub(crate) fn timestamp_ms(&self, tip: &Tip) -> u64 {
-        let median = self
-            .certificate
-            .as_ref()
-            .and_then(|certificate| certificate.median_time_ms(&self.set));
-        median.unwrap_or(0).max(tip.timestamp_ms.saturating_add(1))
-    }
-
-    /// The last blocks, as the vote rule needs them.
-    #[cfg(test)]
-    pub(crate) fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// Signs a block: from here on it stands at its height.
-    pub(crate) fn certify(&mut self, block: &Block, now_ms: u64) -> ExtendedCertificate {
-        let (height, id): (Height, _) = (block.header.core.height, block.id());
-        let round = block.header.core.birth_round;
-        let vote = Vote {
-            height,
-            round,
-            step: Step::Precommit,
-            block: Some(id),
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// [`ConsensusError`]; nothing is left running.
+    pub(crate) async fn start(setup: ConsensusSetup<'_>) -> Result<Self, ConsensusError> {
+        let ConsensusSetup {
+            executor,
+            guard,
+            identity,
+            peers,
+            network,
+            block_interval,
+            dir,
+        } = setup;
+        let domain = executor.shared.chain.constants.domain;
+        let agreement = Agreement { domain };
+        let engine = Engine::start(EngineSetup {
+            agreement,
+            signer: GuardedSigner::new(Arc::clone(&guard)),
+            address: SeatAddress(guard.address()),
+            identity,
+            listen: network.engine_listen,
+            peers: &network.engine_peers,
+            wal: &dir.join("engine.wal"),
+        })
+        .await?;
+        let pace = Pace {
+            block_interval,
+            timeouts: network.timeouts,
+            delay_bound: network.delay_bound,
         };
-        let extension = Extension {
-            time_ms: now_ms,
-            ..Extension::default()
-        };
-        let digest = extension.digest(&self.domain, height, round, id);
-        let certificate = ExtendedCertificate {
-            height,
-            round,
-            block: id,
-            signatures: vec![ExtendedSignature {
-                validator: self.key.address(),
-                signature: self.key.sign(&vote.digest(&self.domain)),
-                extension_signature: self.key.sign(&digest),
-                extension,
-            }],
-        };
-        self.history.push(block, &self.set, &self.domain);
-        self.certificate = Some(certificate.clone());
-        certificate
+        let app = App::new(executor, guard, agreement, &engine, peers, pace);
+        Ok(Self { engine, app })
     }
-}
 
-/// Round in which the only proposer proposes.
-pub(crate) const ONLY_ROUND: Round = Round(0);
+    /// Where other validators reach this one.
+    pub(crate) fn listen_address(&self) -> SocketAddr {
+        self.engine.listen
+    }
 
-#[cfg(test)]
-mod tests {
-    use protocol::validity::{DecidedPrefix, NoBaseLayer, verdict};
-
-    use crate::{
-        config::MempoolConfig,
-        fixture::{Rig, sign, transfer},
-    };
-
-    /// What this door makes is what the vote rule accepts, also after a restart.
-    #[test]
-    fn every_block_is_valid_under_the_vote_rule() {
-        let mut rig = Rig::new(MempoolConfig::default());
-        for nonce in 0..5 {
-            if nonce == 3 {
-                let dir = std::sync::Arc::clone(&rig.dir);
-                drop(rig);
-                rig = Rig::open(dir, MempoolConfig::default(), Default::default()).unwrap();
-            }
-            rig.send_one(sign(transfer(1, 2, nonce, 10, 2))).unwrap();
-            let chain = std::sync::Arc::clone(&rig.shared().chain);
-            let (state, tip) = (chain.state().state.clone(), chain.view().tip);
-            let history = rig.consensus.history().clone();
-            rig.block();
-            let height = rig.shared().chain.view().tip.height;
-            let stored = rig.shared().store.block(height).unwrap().unwrap();
-            assert_eq!(stored.block.operation_count(), 1);
-            let set = rig.consensus.set();
-            let prefix = DecidedPrefix {
-                chain_id: chain.constants.chain_id,
-                domain: &chain.constants.domain,
-                state: &state,
-                tip: &tip,
-                set,
-                next_set_hash: set.hash(),
-                history: &history,
-                base_layer: &NoBaseLayer,
-            };
-            let verdict = verdict(&stored.block, &prefix);
-            assert!(verdict.is_valid(), "{verdict:?}");
-            assert_eq!(
-                stored.certificate.verify(prefix.domain, set),
-                Ok(()),
-                "the certificate is of the set"
-            );
-        }
+    /// Agrees until cancelled.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub(crate) async fn run(self, cancelled: CancellationToken) -> Result<(), ConsensusError> {
+        let Self {
+            mut engine,
+            mut app,
+        } = self;
+        let result = app.run(&mut engine.questions, &cancelled).await;
+        engine.stop().await;
+        result
     }
 }

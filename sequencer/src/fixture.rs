@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex};
 use api::{ApiError, jobs::JobKind};
 use protocol::{
     account::{L1Address, Leaf},
+    block::Block,
+    certificate::{ExtendedCertificate, ExtendedSignature},
     genesis::Genesis,
     hash::keccak256,
-    number::{Amount, Height, LeafIndex, Nonce, TokenId},
+    number::{Amount, Height, LeafIndex, Nonce, Round, TokenId},
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{
         Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
     },
     validator::{ValidatorKey, ValidatorSet},
+    vote::{Extension, Step, Vote},
 };
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -22,11 +25,11 @@ use crate::{
     batcher::Batcher,
     chain::{Chain, ChainConstants},
     config::{JobsConfig, MempoolConfig},
-    consensus::Consensus,
     events::Events,
-    executor::Executor,
-    mempool::{Admission, AdmissionRequest, Entry, Mempool},
+    executor::{Decided, Executor, Judged},
+    mempool::{Admission, AdmissionRequest, Entry, Mempool, Origin},
     proving::{ProofVerifier, RocksQueue},
+    relay::Outlet,
     storage::{StorageError, Store},
 };
 
@@ -124,10 +127,40 @@ pub(crate) fn sign_group(transactions: &[Transaction]) -> Submission {
     Submission::Group(transactions.iter().map(sign).collect())
 }
 
+/// The certificate of a validator whose weight is all there is.
+pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> ExtendedCertificate {
+    let (height, round, id) = (
+        block.header.core.height,
+        block.header.core.birth_round,
+        block.id(),
+    );
+    let vote = Vote {
+        height,
+        round,
+        step: Step::Precommit,
+        block: Some(id),
+    };
+    let extension = Extension {
+        time_ms,
+        ..Extension::default()
+    };
+    let digest = extension.digest(&domain(), height, round, id);
+    ExtendedCertificate {
+        height,
+        round,
+        block: id,
+        signatures: vec![ExtendedSignature {
+            validator: key.address(),
+            signature: key.sign(&vote.digest(&domain())),
+            extension_signature: key.sign(&digest),
+            extension,
+        }],
+    }
+}
+
 /// A node without network or threads.
 pub(crate) struct Rig {
     pub(crate) executor: Executor,
-    pub(crate) consensus: Consensus,
     pub(crate) queue: Arc<RocksQueue>,
     pub(crate) dir: Arc<TempDir>,
     pub(crate) now_ms: u64,
@@ -158,6 +191,7 @@ impl Rig {
             constants.clone(),
             Arc::new(HashVerifier),
             events.clone(),
+            Outlet::new().0,
         )?);
         let mut pool = Mempool::new(mempool);
         for (sequence, pending) in store.pending()? {
@@ -176,17 +210,11 @@ impl Rig {
             pool: Arc::new(Mutex::new(pool)),
             store,
             events,
+            outlet: Outlet::new().0,
         };
-        let interval = std::time::Duration::from_millis(200);
+        let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent);
         Ok(Self {
-            executor: Executor { shared, tip_height },
-            consensus: Consensus::new(
-                validator(),
-                genesis.domain(),
-                genesis.validators.clone(),
-                interval,
-                recent,
-            ),
+            executor: Executor::new(shared, decided, tip_height),
             queue,
             dir,
             now_ms: tip.timestamp_ms,
@@ -205,13 +233,18 @@ impl Rig {
         let (mut requests, mut answers) = (Vec::new(), Vec::new());
         for submission in submissions {
             let (reply, answer) = oneshot::channel();
-            requests.push(AdmissionRequest { submission, reply });
+            let origin = Origin::Sender;
+            requests.push(AdmissionRequest {
+                submission,
+                origin,
+                reply,
+            });
             answers.push(answer);
         }
         self.shared().round(requests).unwrap();
         answers
             .into_iter()
-            .map(|mut answer| answer.try_recv().unwrap())
+            .map(|mut answer| answer.try_recv().unwrap().map(|taken| taken.ids))
             .collect()
     }
 
@@ -226,8 +259,22 @@ impl Rig {
 
     pub(crate) fn block_after(&mut self, ms: u64) {
         self.now_ms += ms;
+        let judged = self.propose();
+        self.commit(judged);
+    }
+
+    /// The block that this node would propose.
+    pub(crate) fn propose(&self) -> Judged {
+        let height = Height(self.shared().chain.view().tip.height.0 + 1);
+        let author = validator().address();
+        self.executor.propose(height, Round(0), author).unwrap()
+    }
+
+    /// Decides a block by the only validator's signature.
+    pub(crate) fn commit(&self, judged: Judged) {
+        let certificate = certify(&judged.block, &validator(), self.now_ms);
         self.executor
-            .make_block(&mut self.consensus, self.now_ms)
+            .commit(judged, certificate, self.now_ms)
             .unwrap();
     }
 

@@ -15,14 +15,18 @@ mod executor;
 mod failpoint;
 #[cfg(test)]
 mod fixture;
+pub mod guard;
 mod mempool;
+pub mod network;
 mod node;
 mod proving;
+mod relay;
 mod rpc;
 mod storage;
 mod telemetry;
 
-pub use config::{JobsConfig, MempoolConfig, NodeConfig, RpcConfig};
+pub use config::{JobsConfig, MempoolConfig, NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig};
+pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};

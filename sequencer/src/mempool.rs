@@ -20,10 +20,10 @@ use std::{
 use api::error::{ApiError, ErrorCode};
 use protocol::{
     number::{Height, LeafIndex, Nonce},
-    transaction::{Submission, TransactionId},
+    transaction::{ListHash, Submission, TransactionId},
 };
 
-pub(crate) use admission::{Admission, AdmissionRequest, failed_records, run_admission};
+pub(crate) use admission::{Admission, AdmissionRequest, Origin, failed_records, run_admission};
 pub(crate) use check::{Rules, block_entry, simulate};
 pub(crate) use verdict::api_error;
 
@@ -31,6 +31,9 @@ use crate::{chain::View, config::MempoolConfig};
 
 /// Places a replacement's fee must exceed, in percent.
 const REPLACEMENT_PERCENT: u128 = 10;
+
+/// Operations looked at for one inclusion list: a list holds 96 names, and names in the block voted on are skipped.
+const LISTED_OPERATIONS_MAX: usize = 2_048 + 512;
 
 /// A leaf and nonce that an entry uses, and what it spends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,12 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     pub(crate) submission: Arc<Submission>,
     pub(crate) ids: Vec<TransactionId>,
+    /// Its name in inclusion lists.
+    pub(crate) name: ListHash,
     pub(crate) spends: Vec<Spend>,
     pub(crate) received_ms: u64,
+    /// Height that was being agreed on when it came; 0 for one that a start has brought back.
+    since: Height,
     fee: u128,
     bytes: usize,
     valid_until: Height,
@@ -80,9 +87,11 @@ impl Entry {
             .min();
         Self {
             sequence,
+            name: submission.list_hash_of(&ids),
             ids,
             spends,
             received_ms,
+            since: Height(0),
             fee: members
                 .iter()
                 .map(|member| member.transaction.fee.get())
@@ -133,6 +142,7 @@ pub(crate) struct Mempool {
     config: MempoolConfig,
     entries: BTreeMap<u64, Entry>,
     by_place: BTreeMap<(LeafIndex, Nonce), u64>,
+    by_name: BTreeMap<ListHash, u64>,
     by_fee: BTreeSet<(u128, Reverse<u64>)>,
     by_expiry: BTreeSet<(Height, u64)>,
     leaf_usage: BTreeMap<LeafIndex, LeafUsage>,
@@ -146,6 +156,7 @@ impl Mempool {
             config,
             entries: BTreeMap::new(),
             by_place: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             by_fee: BTreeSet::new(),
             by_expiry: BTreeSet::new(),
             leaf_usage: BTreeMap::new(),
@@ -188,7 +199,8 @@ impl Mempool {
         ids: Vec<TransactionId>,
         now_ms: u64,
     ) -> Result<Admitted, ApiError> {
-        let entry = Entry::new(self.next_sequence, submission, ids, now_ms);
+        let mut entry = Entry::new(self.next_sequence, submission, ids, now_ms);
+        entry.since = Height(rules.view.tip.height.0 + 1);
         let conflicts: BTreeSet<u64> = entry
             .places()
             .filter_map(|place| self.by_place.get(&place).copied())
@@ -335,6 +347,7 @@ impl Mempool {
         for place in entry.places() {
             self.by_place.insert(place, entry.sequence);
         }
+        self.by_name.insert(entry.name, entry.sequence);
         for leaf in entry.leaves() {
             let usage = self.leaf_usage.entry(leaf).or_default();
             usage.entries += 1;
@@ -353,6 +366,7 @@ impl Mempool {
         for place in entry.places() {
             self.by_place.remove(&place);
         }
+        self.by_name.remove(&entry.name);
         for leaf in entry.leaves() {
             if let Some(usage) = self.leaf_usage.get_mut(&leaf) {
                 usage.entries -= 1;
@@ -377,41 +391,52 @@ impl Mempool {
             .collect()
     }
 
-    /// Entries whose nonces follow from the view and from entries before them, oldest first, holding at most
-    /// `operations_max` operations; they are in flight until [`Mempool::land`].
-    pub(crate) fn take_off(&mut self, view: &View, operations_max: usize) -> Vec<Entry> {
-        use protocol::state::LeafView;
-        let mut next: BTreeMap<LeafIndex, Nonce> = BTreeMap::new();
-        let mut waiting: BTreeMap<(LeafIndex, Nonce), u64> = BTreeMap::new();
-        let mut ready = Vec::new();
-        let mut operations = 0;
-        for first in self.entries.keys().copied().collect::<Vec<_>>() {
-            let mut queue = vec![first];
-            while let Some(sequence) = queue.pop() {
-                let Some(entry) = self.entries.get(&sequence) else {
-                    continue;
-                };
-                let mut trial = next.clone_for(&entry.spends, |leaf| view.leaf(leaf));
-                let blocked = entry.spends.iter().find(|spend| !trial.advance(spend));
-                if let Some(spend) = blocked {
-                    waiting.insert((spend.leaf, spend.nonce), sequence);
-                    continue;
-                }
-                if operations + entry.spends.len() > operations_max {
-                    return self.mark(ready);
-                }
-                operations += entry.spends.len();
-                ready.push(sequence);
-                for (leaf, nonce) in trial.0 {
-                    next.insert(leaf, nonce);
-                    queue.extend(waiting.remove(&(leaf, nonce)));
-                }
-            }
-        }
-        self.mark(ready)
+    /// The entry of this name in inclusion lists.
+    pub(crate) fn named(&self, name: &ListHash) -> Option<&Entry> {
+        self.entries.get(self.by_name.get(name)?)
     }
 
-    fn mark(&mut self, ready: Vec<u64>) -> Vec<Entry> {
+    /// The entry of this sequence number.
+    pub(crate) fn get(&self, sequence: u64) -> Option<Entry> {
+        self.entries.get(&sequence).cloned()
+    }
+
+    /// The entry that holds exactly this submission.
+    pub(crate) fn holding(&self, submission: &Submission) -> Option<&Entry> {
+        let first = &submission.members().first()?.transaction;
+        self.at((first.from, first.nonce))
+            .filter(|entry| *entry.submission == *submission)
+    }
+
+    /// Entries that came before a time (milliseconds since 1970), oldest first.
+    pub(crate) fn received_before(&self, time_ms: u64) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.values();
+        entries.filter(move |entry| entry.received_ms < time_ms)
+    }
+
+    /// Puts entries in flight: they can be neither replaced nor evicted until [`Mempool::land`].
+    pub(crate) fn mark(&mut self, flight: &[Entry]) {
+        for entry in flight {
+            if let Some(entry) = self.entries.get_mut(&entry.sequence) {
+                entry.is_in_flight = true;
+            }
+        }
+    }
+
+    /// The entry at a leaf's nonce.
+    pub(crate) fn at(&self, place: (LeafIndex, Nonce)) -> Option<&Entry> {
+        self.entries.get(self.by_place.get(&place)?)
+    }
+
+    /// Entries whose nonces follow from the view and from entries before them, the `first` ones before the others,
+    /// else oldest first, holding at most `operations_max` operations; they are in flight until [`Mempool::land`].
+    pub(crate) fn take_off(
+        &mut self,
+        view: &View,
+        first: &[u64],
+        operations_max: usize,
+    ) -> Vec<Entry> {
+        let ready = self.ready(view, first, operations_max);
         ready
             .into_iter()
             .filter_map(|sequence| {
@@ -420,6 +445,60 @@ impl Mempool {
                 Some(entry.clone())
             })
             .collect()
+    }
+
+    /// Names of entries that a validator may list at `height`: applicable in order, and here since an earlier height.
+    /// Oldest first; those that `skip` holds stand in the block being voted on.
+    pub(crate) fn listable(
+        &self,
+        view: &View,
+        height: Height,
+        skip: &BTreeSet<ListHash>,
+        count_max: usize,
+    ) -> Vec<ListHash> {
+        self.ready(view, &[], LISTED_OPERATIONS_MAX)
+            .into_iter()
+            .filter_map(|sequence| self.entries.get(&sequence))
+            .filter(|entry| entry.since < height && !skip.contains(&entry.name))
+            .map(|entry| entry.name)
+            .take(count_max)
+            .collect()
+    }
+
+    fn ready(&self, view: &View, first: &[u64], operations_max: usize) -> Vec<u64> {
+        use protocol::state::LeafView;
+        let mut next: BTreeMap<LeafIndex, Nonce> = BTreeMap::new();
+        let mut waiting: BTreeMap<(LeafIndex, Nonce), u64> = BTreeMap::new();
+        let (mut ready, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut operations = 0;
+        for start in first.iter().chain(self.entries.keys()) {
+            let mut queue = vec![*start];
+            while let Some(sequence) = queue.pop() {
+                let Some(entry) = self.entries.get(&sequence) else {
+                    continue;
+                };
+                if seen.contains(&sequence) {
+                    continue;
+                }
+                let mut trial = next.clone_for(&entry.spends, |leaf| view.leaf(leaf));
+                let blocked = entry.spends.iter().find(|spend| !trial.advance(spend));
+                if let Some(spend) = blocked {
+                    waiting.insert((spend.leaf, spend.nonce), sequence);
+                    continue;
+                }
+                if operations + entry.spends.len() > operations_max {
+                    return ready;
+                }
+                operations += entry.spends.len();
+                ready.push(sequence);
+                seen.insert(sequence);
+                for (leaf, nonce) in trial.0 {
+                    next.insert(leaf, nonce);
+                    queue.extend(waiting.remove(&(leaf, nonce)));
+                }
+            }
+        }
+        ready
     }
 
     /// Ends a flight: `done` are gone, the others wait for the next block.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use jsonrpsee::server::ServerHandle;
+use libp2p::identity::Keypair;
 use protocol::{genesis::GenesisError, state::State};
 use tokio::{
     sync::{mpsc, watch},
@@ -18,12 +19,18 @@ use crate::{
     batcher::{Batcher, BatcherError},
     chain::{Chain, ChainConstants, now_ms},
     config::NodeConfig,
-    consensus::Consensus,
+    consensus::{Consensus, ConsensusError, ConsensusSetup},
     events::Events,
-    executor::{Executor, run_blocks},
+    executor::{Decided, Executor},
     failpoint,
+    guard::{GuardError, SigningGuard},
     mempool::{Admission, Entry, Mempool, run_admission},
+    network::{
+        Gossip, GossipConfig, GossipError, GossipHandler, GossipLimits, IdentityError,
+        load_or_make_identity,
+    },
     proving::RocksQueue,
+    relay::{News, Outlet, Relay, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
     storage::{StorageError, Store, StoredBlock},
     telemetry,
@@ -38,19 +45,36 @@ pub enum NodeError {
     /// Genesis is not usable.
     #[error("genesis is refused: {0}")]
     Genesis(#[from] GenesisError),
-    /// The key is not the one genesis names.
+    /// The key is not one that genesis names.
     #[error(
-        "genesis names validator {expected}, the key given is of {actual}; give the right key file"
+        "genesis names the validators {expected}, the key given is of {actual}; give the right key file"
     )]
     ValidatorKey {
-        /// Address genesis names.
+        /// Addresses genesis names.
         expected: String,
         /// Address of the key.
         actual: String,
     },
-    /// Genesis names several validators.
-    #[error("genesis names {0} validators; this version orders with one, who certifies alone")]
-    ValidatorCount(usize),
+    /// Files beside the database cannot be used.
+    #[error("{path} cannot be used: {source}; check space and permissions")]
+    Files {
+        /// The file or directory.
+        path: std::path::PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The record of what was signed cannot be used.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The network identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Gossip does not start, or has stopped.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
+    /// Agreement does not start, or has stopped.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
     /// The database cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -101,6 +125,8 @@ pub struct Node {
     health: Health,
     rpc_address: SocketAddr,
     jobs_address: SocketAddr,
+    engine_address: SocketAddr,
+    gossip_address: SocketAddr,
     queue: Arc<RocksQueue>,
 }
 
@@ -113,17 +139,19 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// The only validator is this node: nobody else could certify its blocks.
+/// A key outside the set would sign for nobody.
 fn check_validator(config: &NodeConfig) -> Result<(), NodeError> {
     let actual = config.validator_key.address();
-    match config.genesis.validators.validators() {
-        [only] if only.address == actual => Ok(()),
-        [only] => Err(NodeError::ValidatorKey {
-            expected: only.address.to_string(),
-            actual: actual.to_string(),
-        }),
-        many => Err(NodeError::ValidatorCount(many.len())),
+    let set = &config.genesis.validators;
+    if set.weight_of(&actual) > 0 {
+        return Ok(());
     }
+    let names = set.validators().iter();
+    let names: Vec<String> = names.map(|one| one.address.to_string()).collect();
+    Err(NodeError::ValidatorKey {
+        expected: names.join(", "),
+        actual: actual.to_string(),
+    })
 }
 
 impl Node {
@@ -155,6 +183,18 @@ impl Node {
     #[must_use]
     pub fn jobs_address(&self) -> SocketAddr {
         self.jobs_address
+    }
+
+    /// Where other validators' engines reach this one.
+    #[must_use]
+    pub fn engine_address(&self) -> SocketAddr {
+        self.engine_address
+    }
+
+    /// Where other nodes' gossip reaches this one.
+    #[must_use]
+    pub fn gossip_address(&self) -> SocketAddr {
+        self.gossip_address
     }
 
     /// The proof queue, for workers in this process.
@@ -226,6 +266,15 @@ struct Opened {
     state: State,
     /// The last blocks, for agreement to go on from.
     recent: Vec<StoredBlock>,
+    guard: Arc<SigningGuard>,
+    /// Key of this node on both networks.
+    identity: Keypair,
+    news: mpsc::Receiver<News>,
+}
+
+/// Where the engine's log, the record of what was signed and the network identity lie.
+fn agreement_dir(config: &NodeConfig) -> std::path::PathBuf {
+    config.data_dir.join("agreement")
 }
 
 impl Opened {
@@ -247,6 +296,7 @@ impl Opened {
                 pending.received_ms,
             ));
         }
+        let (outlet, news) = Outlet::new();
         let queue = Arc::new(RocksQueue::load(
             Arc::clone(&store),
             config.jobs.clone(),
@@ -254,6 +304,7 @@ impl Opened {
             constants.clone(),
             Arc::clone(&config.proof_verifier),
             events.clone(),
+            outlet.clone(),
         )?);
         let pending = pool.len();
         let chain = Arc::new(Chain::new(constants, state.clone(), tip));
@@ -270,12 +321,24 @@ impl Opened {
             pool: Arc::new(Mutex::new(pool)),
             store,
             events,
+            outlet,
         };
+        let dir = agreement_dir(config);
+        std::fs::create_dir_all(&dir).map_err(|source| NodeError::Files {
+            path: dir.clone(),
+            source,
+        })?;
+        let key = config.validator_key.clone();
+        let guard = SigningGuard::open(&dir.join("guard"), key, config.genesis.domain())?;
+        let identity = load_or_make_identity(&dir.join("identity"))?;
         Ok(Self {
             shared,
             queue,
             state,
             recent,
+            guard: Arc::new(guard),
+            identity,
+            news,
         })
     }
 
@@ -285,9 +348,13 @@ impl Opened {
             queue,
             state,
             recent,
+            guard,
+            identity,
+            news,
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
+        let relay = Relay::new(shared.clone(), Arc::clone(&queue), requests.clone());
         let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
@@ -307,18 +374,48 @@ impl Opened {
         let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let domain = shared.chain.constants.domain;
-        let consensus = Consensus::new(
-            config.validator_key.clone(),
-            domain,
-            config.genesis.validators.clone(),
-            config.block_interval,
-            recent,
-        );
-        let executor = Arc::new(Executor {
-            shared: shared.clone(),
-            tip_height: tip_sender,
-        });
+        let relay = Arc::new(relay);
+        let gossip = GossipConfig {
+            listen: config.network.gossip_listen,
+            peers: config.network.gossip_peers.clone(),
+            identity: identity.clone(),
+            chain: shared.chain.constants.genesis_hash.0,
+            validator_proof: Some(
+                guard
+                    .sign_validator_proof(&identity.public().to_peer_id().to_bytes())
+                    .0
+                    .to_vec(),
+            ),
+            limits: GossipLimits::default(),
+        };
+        let handler = Arc::clone(&relay) as Arc<dyn GossipHandler>;
+        let (gossip, gossiping) = Gossip::start(gossip, handler, cancelled.clone()).await?;
+        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
+        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
+        let consensus = Consensus::start(ConsensusSetup {
+            executor,
+            guard,
+            identity,
+            peers: Some((Arc::clone(&relay), gossip.clone())),
+            network: &config.network,
+            block_interval: config.block_interval,
+            dir: &agreement_dir(&config),
+        })
+        .await?;
+        let engine_address = consensus.listen_address();
+        let gossip_address = gossip.listen_address();
         let mut components = JoinSet::new();
+        let token = cancelled.clone();
+        components.spawn(async move {
+            run_tell(relay, gossip, news, token).await;
+            ("news", Ok(()))
+        });
+        components.spawn(async move {
+            let result = gossiping
+                .await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            ("gossip", result.map_err(NodeError::from))
+        });
         let token = cancelled.clone();
         components.spawn(async move {
             (
@@ -331,10 +428,8 @@ impl Opened {
         let token = cancelled.clone();
         components.spawn(async move {
             (
-                "blocks",
-                run_blocks(executor, consensus, token)
-                    .await
-                    .map_err(NodeError::from),
+                "agreement",
+                consensus.run(token).await.map_err(NodeError::from),
             )
         });
         let token = cancelled.clone();
@@ -377,6 +472,8 @@ impl Opened {
             health,
             rpc_address: public.address,
             jobs_address: jobs.address,
+            engine_address,
+            gossip_address,
             queue,
         })
     }

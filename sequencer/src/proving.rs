@@ -38,6 +38,7 @@ use crate::{
     events::{Event, Events},
     failpoint,
     proving::workers::Workers,
+    relay::{News, Outlet},
     storage::{BatchRecord, JobRecord, ProvenRecord, StorageError, Store},
 };
 
@@ -105,6 +106,7 @@ pub struct RocksQueue {
     constants: ChainConstants,
     verifier: Arc<dyn ProofVerifier>,
     events: Events,
+    outlet: Outlet,
     queue: Mutex<Queue>,
     verifications: Semaphore,
     proven_up_to: AtomicU64,
@@ -129,6 +131,7 @@ impl RocksQueue {
         constants: ChainConstants,
         verifier: Arc<dyn ProofVerifier>,
         events: Events,
+        outlet: Outlet,
     ) -> Result<Self, StorageError> {
         let mut queue = Queue::default();
         let proven = store.proven_up_to()?;
@@ -155,6 +158,7 @@ impl RocksQueue {
             constants,
             verifier,
             events,
+            outlet,
             queue: Mutex::new(queue),
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             proven_up_to: AtomicU64::new(proven),
@@ -439,9 +443,63 @@ impl RocksQueue {
         };
         ::metrics::counter!("sequencer_proofs_accepted_total").increment(1);
         tracing::info!(%job, batch = batch.0, worker, "proof accepted");
+        let (job, proof) = (job.0, proof.to_vec());
+        self.outlet.send(News::Proof { job, proof });
         self.finish_batch(batch)
             .map_err(|error| self.fail_storage(error))?;
         Ok(Submitted::Accepted)
+    }
+
+    /// Sealed batches that lack proofs although they were sealed before a time (milliseconds since 1970).
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn unproven_before(
+        &self,
+        time_ms: u64,
+        count_max: usize,
+    ) -> Result<Vec<BatchNumber>, StorageError> {
+        let mut found = Vec::new();
+        let mut number = BatchNumber(self.proven_up_to() + 1);
+        while found.len() < count_max {
+            let Some(batch) = self.store.batch(number)? else {
+                break;
+            };
+            if batch.proven.is_none() && batch.sealed_ms < time_ms {
+                found.push(number);
+            }
+            number = BatchNumber(number.0 + 1);
+        }
+        Ok(found)
+    }
+
+    /// Takes the proofs of a peer's bundle, each as from a worker. Returns how many were new.
+    ///
+    /// # Errors
+    /// Why the bundle is of no use.
+    pub(crate) async fn take_bundle(
+        &self,
+        number: BatchNumber,
+        bytes: &[u8],
+    ) -> Result<usize, String> {
+        let bundle = Bundle::decode(bytes).map_err(|error| error.to_string())?;
+        let record = self.store.batch(number).map_err(|error| error.to_string())?;
+        let jobs = record.map(|record| record.jobs).unwrap_or_default();
+        let chunks = bundle.chunks.into_iter().map(|chunk| chunk.proof);
+        let proofs: Vec<Vec<u8>> = chunks.chain([bundle.data_proof]).collect();
+        if proofs.len() != jobs.len() {
+            return Err(format!("{} proofs for {} jobs", proofs.len(), jobs.len()));
+        }
+        let mut new = 0;
+        for (job, proof) in jobs.into_iter().zip(proofs) {
+            match self.judge(JobId(job), 0, proof).await {
+                Ok(Submitted::Accepted) => new += 1,
+                Ok(Submitted::Duplicate) => {}
+                Ok(Submitted::Rejected) => return Err("a proof does not verify".into()),
+                Err(error) => return Err(error.reason),
+            }
+        }
+        Ok(new)
     }
 
     /// Assembles the bundle of a batch that is sealed and has all its proofs.

@@ -12,6 +12,7 @@ mod open;
 mod queue;
 mod record;
 mod state;
+mod undecided;
 
 use std::path::PathBuf;
 
@@ -90,6 +91,7 @@ pub(crate) enum Column {
     Nodes,
     Owners,
     Blocks,
+    Undecided,
     Undo,
     Transactions,
     LeafTransactions,
@@ -104,12 +106,13 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
         Self::Owners,
         Self::Blocks,
+        Self::Undecided,
         Self::Undo,
         Self::Transactions,
         Self::LeafTransactions,
@@ -145,6 +148,7 @@ impl Column {
             Self::Nodes => "nodes",
             Self::Owners => "owners",
             Self::Blocks => "blocks",
+            Self::Undecided => "undecided",
             Self::Undo => "undo",
             Self::Transactions => "transactions",
             Self::LeafTransactions => "leaf_transactions",

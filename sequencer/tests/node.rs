@@ -8,3 +8,5 @@ mod setup;
 mod bad_input;
 #[path = "node/life.rs"]
 mod life;
+#[path = "node/set.rs"]
+mod set;

@@ -19,6 +19,7 @@ use crate::{
     chain::{Chain, now_ms},
     events::{Event, Events},
     failpoint,
+    relay::{News, Outlet},
     storage::{AdmissionStep, PendingRecord, StorageError, Store, TransactionRecord},
 };
 
@@ -27,11 +28,29 @@ const ROUND_MAX: usize = 512;
 /// Claims that one thread checks together.
 const CLAIMS_PER_TASK: usize = 64;
 
-type Reply = Result<Vec<TransactionId>, ApiError>;
+/// What became of a submission that breaks no rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) ids: Vec<TransactionId>,
+    /// Whether it was not pending before.
+    pub(crate) is_new: bool,
+}
+
+type Reply = Result<Taken, ApiError>;
+
+/// Who sends a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Whoever signed it, over RPC: peers are told.
+    Sender,
+    /// A peer: the network tells it on.
+    Peer,
+}
 
 /// A submission on its way in.
 pub(crate) struct AdmissionRequest {
     pub(crate) submission: Submission,
+    pub(crate) origin: Origin,
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
@@ -42,6 +61,8 @@ pub(crate) struct Admission {
     pub(crate) pool: Arc<Mutex<Mempool>>,
     pub(crate) store: Arc<Store>,
     pub(crate) events: Events,
+    /// Where what peers should know goes in.
+    pub(crate) outlet: Outlet,
 }
 
 /// Runs rounds until cancelled.
@@ -75,6 +96,7 @@ pub(crate) async fn run_admission(
 
 struct Prepared {
     submission: Submission,
+    origin: Origin,
     ids: Vec<TransactionId>,
     reply: oneshot::Sender<Reply>,
 }
@@ -86,8 +108,8 @@ impl Admission {
 
     /// Admits a round, or tells each sender why not.
     pub(crate) fn round(&self, requests: Vec<AdmissionRequest>) -> Result<(), StorageError> {
-        let prepared = self.check_signatures(requests);
-        let (mut steps, mut replies) = (Vec::new(), Vec::new());
+        let prepared = self.check_signatures(self.answer_known(requests));
+        let (mut steps, mut replies, mut news) = (Vec::new(), Vec::new(), Vec::new());
         let now_ms = now_ms();
         {
             let mut pool = self.pool();
@@ -98,6 +120,7 @@ impl Admission {
             };
             for Prepared {
                 submission,
+                origin,
                 ids,
                 reply,
             } in prepared
@@ -108,8 +131,12 @@ impl Admission {
                     received_ms: now_ms,
                 };
                 let result = admitted.map(|admitted| {
+                    let is_new = admitted.sequence.is_some();
+                    if is_new && origin == Origin::Sender {
+                        news.push(Arc::new(record.submission.clone()));
+                    }
                     record_steps(&mut steps, admitted, record, &ids);
-                    ids
+                    Taken { ids, is_new }
                 });
                 replies.push((reply, result));
             }
@@ -129,6 +156,9 @@ impl Admission {
                 }
             }
         }
+        for submission in news {
+            self.outlet.send(News::Submission(submission));
+        }
         let accepted = replies.iter().filter(|(_, result)| result.is_ok()).count();
         ::metrics::counter!("sequencer_admissions_total")
             .increment(u64::try_from(accepted).unwrap_or(0));
@@ -139,6 +169,24 @@ impl Admission {
             self.events.send(Event::Transactions(Arc::new(changed)));
         }
         Ok(())
+    }
+
+    /// Answers those that are pending already, byte for byte: peers repeat themselves, and signatures are dear.
+    fn answer_known(&self, requests: Vec<AdmissionRequest>) -> Vec<AdmissionRequest> {
+        let pool = self.pool();
+        let (mut unknown, mut known) = (Vec::with_capacity(requests.len()), Vec::new());
+        for request in requests {
+            match pool.holding(&request.submission) {
+                Some(entry) => known.push((request.reply, entry.ids.clone())),
+                None => unknown.push(request),
+            }
+        }
+        drop(pool);
+        for (reply, ids) in known {
+            let is_new = false;
+            let _ = reply.send(Ok(Taken { ids, is_new })); // a sender that has gone away knows the id
+        }
+        unknown
     }
 
     /// Answers those with a bad signature; returns the others in order.
@@ -164,7 +212,11 @@ impl Admission {
             .collect();
         let mut good = Vec::with_capacity(requests.len());
         for ((place, request), ids) in requests.into_iter().enumerate().zip(ids) {
-            let AdmissionRequest { submission, reply } = request;
+            let AdmissionRequest {
+                submission,
+                origin,
+                reply,
+            } = request;
             if bad.contains(&place) {
                 let reason =
                     "the signature does not match the message and key under this chain's domain";
@@ -172,6 +224,7 @@ impl Admission {
             } else {
                 good.push(Prepared {
                     submission,
+                    origin,
                     ids,
                     reply,
                 });

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::subscriptions;
 use crate::{
     config::NodeConfig,
-    mempool::{Admission, AdmissionRequest, simulate},
+    mempool::{Admission, AdmissionRequest, Origin, simulate},
     proving::RocksQueue,
     storage::StorageError,
 };
@@ -67,7 +67,12 @@ impl PublicApi {
 
     async fn admit(&self, submission: Submission) -> Result<Vec<TransactionId>, ApiError> {
         let (reply, answer) = oneshot::channel();
-        let request = AdmissionRequest { submission, reply };
+        let origin = Origin::Sender;
+        let request = AdmissionRequest {
+            submission,
+            origin,
+            reply,
+        };
         let is_full = || {
             ApiError::new(
                 ErrorCode::Unavailable,
@@ -76,7 +81,8 @@ impl PublicApi {
         };
         self.requests.try_send(request).map_err(|_| is_full())?;
         let stopped = || ApiError::new(ErrorCode::Unavailable, "the node is stopping");
-        answer.await.map_err(|_| stopped())?
+        let taken = answer.await.map_err(|_| stopped())??;
+        Ok(taken.ids)
     }
 
     fn leaf_json(&self, index: LeafIndex) -> Result<LeafJson, ApiError> {

@@ -8,7 +8,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
 
 /// Layout of the database; raised by any change of columns, keys or values.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const GENESIS_KEY: &[u8] = b"genesis";
@@ -24,6 +24,9 @@ const HISTORY_BYTES_MAX: u64 = 64 << 20;
 /// File that stands in the directory while a new database is made: what a kill leaves then is finished at the next
 /// start, and is not taken for a database that has lost something.
 const MAKING: &str = "MAKING";
+
+/// Directories of a node that are not the database's.
+pub(crate) const BESIDE: [&str; 2] = ["agreement", "evidence"];
 
 /// What [`check_database`] has read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +74,14 @@ pub(super) fn storage_error(path: &Path, error: &rocksdb::Error) -> StorageError
     }
 }
 
+/// Whether there is nothing of a database in the directory. What a node keeps beside it does not count: a database is
+/// made anew beside the record of what was signed.
 fn is_empty(path: &Path) -> bool {
-    std::fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none())
+    std::fs::read_dir(path).map_or(true, |entries| {
+        entries
+            .flatten()
+            .all(|entry| BESIDE.iter().any(|name| entry.file_name() == *name))
+    })
 }
 
 fn options() -> Options {

@@ -129,6 +129,7 @@ impl Store {
             &height.0.to_be_bytes(),
             write.stored,
         );
+        self.delete_undecided(&mut batch, height);
         if !write.changes.is_empty() {
             self.put(
                 &mut batch,

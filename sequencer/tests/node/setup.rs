@@ -17,8 +17,8 @@ use protocol::{
     number::{Amount, Height, LeafIndex, Nonce, TokenId},
     signature::SecretKey,
     threaded::FeeLeaves,
-    transaction::{Action, SignedTransaction, Transaction},
-    validator::{ValidatorKey, ValidatorSet},
+    transaction::{Action, Domain, SignedTransaction, Transaction},
+    validator::{Validator, ValidatorKey, ValidatorSet},
 };
 use sequencer::{Node, NodeConfig, ProofVerifier};
 
@@ -50,7 +50,24 @@ pub(crate) fn owner(number: u8) -> L1Address {
 }
 
 fn validator() -> ValidatorKey {
-    ValidatorKey::from_bytes(&[7; 32]).unwrap()
+    validator_number(0)
+}
+
+/// Key of a validator of a set.
+pub(crate) fn validator_number(number: u8) -> ValidatorKey {
+    ValidatorKey::from_bytes(&[7 + number; 32]).unwrap()
+}
+
+/// The chain with a set of `count` validators of equal weight.
+pub(crate) fn genesis_of(count: u8) -> Genesis {
+    let validators = (0..count).map(|number| Validator {
+        address: validator_number(number).address(),
+        weight: 1,
+    });
+    Genesis {
+        validators: ValidatorSet::new(validators.collect()).unwrap(),
+        ..genesis()
+    }
 }
 
 pub(crate) fn genesis() -> Genesis {
@@ -104,8 +121,12 @@ pub(crate) fn transfer(from: u8, to: u32, nonce: u64, amount: u128) -> Transacti
 }
 
 pub(crate) fn sign(transaction: Transaction) -> SignedTransactionJson {
+    sign_for(&genesis().domain(), transaction)
+}
+
+pub(crate) fn sign_for(domain: &Domain, transaction: Transaction) -> SignedTransactionJson {
     let key = key(u8::try_from(transaction.from.0).unwrap());
-    let signature = key.sign(&transaction.message(&genesis().domain(), false));
+    let signature = key.sign(&transaction.message(domain, false));
     let signed = SignedTransaction {
         transaction,
         key: key.public(),

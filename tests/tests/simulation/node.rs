@@ -53,6 +53,10 @@ pub(crate) struct Output {
     pub(crate) sold: Option<Block>,
 }
 
+/// What the engine counts; nobody reads it.
+static METRICS: std::sync::LazyLock<arc_malachitebft_app::metrics::Metrics> =
+    std::sync::LazyLock::new(Default::default);
+
 pub(crate) struct Node {
     pub(crate) seat: usize,
     pub(crate) is_honest: bool,
@@ -146,7 +150,7 @@ impl Node {
         let result: Result<(), Error<Agreement>> = process!(
             input: input,
             state: engine,
-            metrics: &(),
+            metrics: &METRICS,
             with: effect => host.answer(effect)
         );
         // an error is right only where the guard refused; the node is silent then

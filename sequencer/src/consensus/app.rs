@@ -1,0 +1,452 @@
+//! The application that the engine asks: one loop that never waits for disk or hashing. What takes time runs on other
+//! threads and comes back as a [`Done`]; an answer is given when it is known, however late.
+//!
+//! Invariants: a block is on disk before the engine hears that it is valid; a height is answered as finished only after
+//! its block is committed; an unknown verdict is not answered. What this module does not do: count votes.
+
+mod answers;
+mod jobs;
+mod publish;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_malachitebft_app::{
+    consensus::SignedConsensusMsg,
+    engine::{
+        consensus::{ConsensusMsg, ConsensusRef},
+        host::{LocallyProposedValue, Next, ProposedValue, SyncedValueOutcome},
+        network::NetworkRef,
+        util::events::{Event, RxEvent},
+    },
+};
+use arc_malachitebft_core_types::{
+    HeightParams, LinearTimeouts, NilOrVal, Round as EngineRound, Validity, ValueOrigin, Vote as _,
+    VoteExtensionPolicy, VoteType,
+};
+use protocol::{
+    account::L1Address,
+    block::{BlockHeader, BlockId, InvalidBlock},
+    certificate::ExtendedCertificate,
+    evidence::Evidence,
+    number::{Height, Round},
+    transaction::ListHash,
+    validator::ValidatorSet,
+    vote::SignedProposal,
+};
+use ractor::RpcReplyPort;
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ConsensusError, Peers,
+    engine::Engine,
+    host::Question,
+    locks::Heard,
+    parts::{Init, Parts},
+};
+use crate::{
+    agreement::{Agreement, BlockValue, EngineHeight, SeatAddress, Seats},
+    config::RoundTimeouts,
+    executor::{Executor, Judged},
+    guard::SigningGuard,
+};
+
+/// Verdicts worked on at a time: a faulty proposer has two Inits a round, and must not keep the good one waiting.
+const JUDGING_MAX: usize = 2;
+/// How long to wait before asking again what could not be answered: listed bytes, a base layer that lags.
+const RETRY: Duration = Duration::from_millis(50);
+/// Longest wait of a step, however late the round.
+const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// How fast heights follow each other, and how long messages take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// From the start of a height to the next, at least.
+    pub(super) block_interval: Duration,
+    pub(super) timeouts: RoundTimeouts,
+    /// D of `sequencing.md`: a lock that has led to no decision by then is published.
+    pub(super) delay_bound: Duration,
+}
+
+impl Pace {
+    fn engine_timeouts(&self) -> LinearTimeouts {
+        let timeouts = self.timeouts;
+        LinearTimeouts {
+            propose: timeouts.propose,
+            propose_delta: timeouts.propose_delta,
+            prevote: timeouts.prevote,
+            prevote_delta: timeouts.prevote_delta,
+            precommit: timeouts.precommit,
+            precommit_delta: timeouts.precommit_delta,
+            rebroadcast: timeouts.rebroadcast,
+            max_timeout: STEP_TIMEOUT_MAX,
+        }
+    }
+}
+
+/// What is known of a block at the present height.
+enum Judgement {
+    /// Being judged.
+    Pending,
+    /// Valid, and on disk.
+    Valid(Judged),
+    Invalid,
+    /// Something is missing: judged again later.
+    Unknown,
+}
+
+/// A proposal that the engine waits for.
+struct Wanted {
+    height: Height,
+    round: Round,
+    reply: RpcReplyPort<LocallyProposedValue<Agreement>>,
+}
+
+/// A decision that is not committed yet.
+struct Decision {
+    certificate: ExtendedCertificate,
+    reply: Option<RpcReplyPort<()>>,
+    is_committing: bool,
+}
+
+/// Work that has come back from another thread.
+enum Done {
+    Proposed(Wanted, Judged, SignedProposal),
+    /// No block can be proposed before these are here; tried again while the round lasts.
+    NotProposed(Wanted, Vec<ListHash>),
+    /// What was asked for has come, or nobody has it.
+    Fetched,
+    Judged(BlockId, Verdict),
+    Synced {
+        value: ProposedValue<Agreement>,
+        id: BlockId,
+        verdict: Verdict,
+        reply: RpcReplyPort<SyncedValueOutcome<Agreement>>,
+    },
+    Committed,
+    /// The Init under which a block is proposed again.
+    Restreamed(SignedProposal, Box<BlockHeader>),
+    /// Nothing to do any more.
+    Nothing,
+}
+
+/// What a judge on another thread says.
+enum Verdict {
+    Valid(Judged),
+    Invalid(InvalidBlock),
+    Unknown,
+    /// The height has gone by.
+    Stale,
+}
+
+/// Something to do at a time.
+struct Lock {
+    due: Instant,
+    round: Round,
+    block: BlockId,
+}
+
+/// The application.
+pub(super) struct App {
+    executor: Arc<Executor>,
+    guard: Arc<SigningGuard>,
+    agreement: Agreement,
+    address: L1Address,
+    peers: Peers,
+    pace: Pace,
+    consensus: ConsensusRef<Agreement>,
+    network: NetworkRef<Agreement>,
+    events: RxEvent<Agreement>,
+    parts: Parts,
+    heard: Heard,
+    judged: BTreeMap<BlockId, Judgement>,
+    jobs: JoinSet<Result<Done, ConsensusError>>,
+    wanted: Option<Wanted>,
+    decision: Option<Decision>,
+    /// The engine waits to be told to start its first height.
+    ready: Option<RpcReplyPort<(EngineHeight, HeightParams<Agreement>)>>,
+    /// The engine waits to be told to start the next height.
+    finished: Option<RpcReplyPort<Next<Agreement>>>,
+    /// When the present height was started.
+    started: Instant,
+    locks: Vec<Lock>,
+    retry_at: Option<Instant>,
+    /// Streams of parts sent so far: the network forwards no message twice.
+    streams: u64,
+}
+
+impl App {
+    pub(super) fn new(
+        executor: Arc<Executor>,
+        guard: Arc<SigningGuard>,
+        agreement: Agreement,
+        engine: &Engine,
+        peers: Peers,
+        pace: Pace,
+    ) -> Self {
+        let height = Height(executor.tip().height.0.saturating_add(1));
+        Self {
+            address: guard.address(),
+            parts: Parts::new(agreement.domain, height),
+            heard: Heard::new(agreement, height),
+            executor,
+            guard,
+            agreement,
+            peers,
+            pace,
+            consensus: engine.consensus.clone(),
+            network: engine.network.clone(),
+            events: engine.events.subscribe(),
+            judged: BTreeMap::new(),
+            jobs: JoinSet::new(),
+            wanted: None,
+            decision: None,
+            ready: None,
+            finished: None,
+            started: Instant::now(),
+            locks: Vec::new(),
+            retry_at: None,
+            streams: 0,
+        }
+    }
+
+    /// Answers until cancelled.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub(super) async fn run(
+        &mut self,
+        questions: &mut mpsc::Receiver<Question>,
+        cancelled: &CancellationToken,
+    ) -> Result<(), ConsensusError> {
+        self.recall();
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                () = cancelled.cancelled() => return Ok(()),
+                Some(done) = self.jobs.join_next() => {
+                    let done = done
+                        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+                    self.done(done)?;
+                }
+                question = questions.recv() => match question {
+                    Some(question) => self.answer(question)?,
+                    None => return Err(ConsensusError::Stopped),
+                },
+                event = self.events.recv() => match event {
+                    Ok(event) => self.observe(event),
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::debug!(missed, "engine events missed");
+                    }
+                    Err(RecvError::Closed) => return Err(ConsensusError::Stopped),
+                },
+                () = tokio::time::sleep_until(wake.into()) => self.wake()?,
+            }
+        }
+    }
+
+    fn height(&self) -> Height {
+        self.parts.height()
+    }
+
+    fn set(&self) -> ValidatorSet {
+        self.executor.decided().set.clone()
+    }
+
+    fn height_params(&self) -> HeightParams<Agreement> {
+        HeightParams {
+            validator_set: Seats::from(self.set()),
+            timeouts: self.pace.engine_timeouts(),
+            target_time: None,
+            vote_extension_policy: VoteExtensionPolicy::Required,
+        }
+    }
+
+    /// When something is to be done without being asked.
+    fn next_wake(&self) -> Instant {
+        let is_waiting = self.finished.is_some() || self.ready.is_some();
+        let pacing = is_waiting && self.decision.is_none();
+        let far = Instant::now() + STEP_TIMEOUT_MAX;
+        let pacing = pacing.then(|| self.started + self.pace.block_interval);
+        let locks = self.locks.iter().map(|lock| lock.due);
+        locks
+            .chain(pacing)
+            .chain(self.retry_at)
+            .min()
+            .unwrap_or(far)
+    }
+
+    fn wake(&mut self) -> Result<(), ConsensusError> {
+        let now = Instant::now();
+        self.start_next_height(now);
+        let (due, rest) = std::mem::take(&mut self.locks)
+            .into_iter()
+            .partition(|lock: &Lock| lock.due <= now);
+        self.locks = rest;
+        let due: Vec<Lock> = due;
+        for lock in due {
+            self.publish_lock(&lock);
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            for judgement in self.judged.values_mut() {
+                if matches!(judgement, Judgement::Unknown) {
+                    *judgement = Judgement::Pending;
+                }
+            }
+            self.judged
+                .retain(|_, judgement| !matches!(judgement, Judgement::Pending));
+            self.judge_open();
+            if let Some(wanted) = self.wanted.take() {
+                self.propose(wanted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the engine to go on, once the block is committed and its time is over.
+    fn start_next_height(&mut self, now: Instant) {
+        let is_over = self.decision.is_none() && now >= self.started + self.pace.block_interval;
+        if !is_over {
+            return;
+        }
+        let (height, params) = (EngineHeight(self.height()), self.height_params());
+        if let Some(reply) = self.ready.take() {
+            self.started = now;
+            let _ = reply.send((height, params)); // the engine is stopping
+        } else if let Some(reply) = self.finished.take() {
+            self.started = now;
+            let _ = reply.send(Next::Start(height, params)); // the engine is stopping
+        }
+    }
+
+    /// Tells the engine what a block is worth, under every Init that names it.
+    fn tell(&self, id: BlockId, is_valid: bool) {
+        for init in self.parts.inits_of(id) {
+            let proposal = init.signed.proposal;
+            let value = ProposedValue {
+                height: EngineHeight(proposal.height),
+                round: EngineRound::new(proposal.round.0),
+                valid_round: proposal
+                    .pol_round
+                    .map_or(EngineRound::Nil, |round| EngineRound::new(round.0)),
+                proposer: SeatAddress(init.signed.proposer),
+                value: BlockValue(id),
+                validity: Validity::from_bool(is_valid),
+            };
+            let message = ConsensusMsg::ReceivedProposedValue(value, ValueOrigin::Consensus);
+            let _ = self.consensus.cast(message); // the engine is stopping
+        }
+    }
+
+    /// Judges what has both halves and no verdict.
+    fn judge_open(&mut self) {
+        let pending = self
+            .judged
+            .values()
+            .filter(|judgement| matches!(judgement, Judgement::Pending))
+            .count();
+        let open: Vec<BlockId> = self
+            .parts
+            .inits()
+            .map(|init| init.signed.proposal.block)
+            .filter(|id| !self.judged.contains_key(id))
+            .collect();
+        let mut free = JUDGING_MAX.saturating_sub(pending);
+        for id in open {
+            if free == 0 {
+                break;
+            }
+            let is_new = !self.judged.contains_key(&id);
+            if let (true, Some(block)) = (is_new, self.parts.block(id)) {
+                self.judged.insert(id, Judgement::Pending);
+                self.judge(block);
+                free -= 1;
+            }
+        }
+    }
+
+    /// What the engine has sent or heard.
+    fn observe(&mut self, event: Event<Agreement>) {
+        let set = self.set();
+        match event {
+            Event::Received(message) => {
+                if let Some(evidence) = self.heard.take(&message, &set) {
+                    self.accuse(&evidence);
+                }
+            }
+            Event::Published(message) => {
+                let _ = self.heard.take(&message, &set); // this node signs nothing twice
+                if let SignedConsensusMsg::Vote(vote) = &message
+                    && let (VoteType::Precommit, NilOrVal::Val(block)) =
+                        (vote.message.vote_type(), *vote.message.value())
+                    && let Some(round) = vote.message.round().as_u32()
+                    && vote.message.height().0 == self.height()
+                {
+                    self.locks.push(Lock {
+                        due: Instant::now() + self.pace.delay_bound,
+                        round: Round(round),
+                        block,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Two messages that no honest validator signs.
+    fn accuse(&self, evidence: &Evidence) {
+        match evidence.verify(&self.agreement.domain, &self.set()) {
+            Ok(finding) => tracing::warn!(
+                height = finding.height.0,
+                offender = %finding.offender,
+                offence = ?finding.offence,
+                "a validator contradicts itself"
+            ),
+            Err(error) => tracing::debug!(%error, "evidence shows nothing"),
+        }
+    }
+
+    /// Turns to the next height after a commit.
+    fn turn_page(&mut self) {
+        let next = Height(self.executor.tip().height.0.saturating_add(1));
+        self.parts.start_height(next);
+        self.heard.start_height(next);
+        self.judged.clear();
+        self.locks.clear();
+        self.wanted = None;
+        self.retry_at = None;
+        self.judge_open();
+    }
+
+    fn take_init(&mut self, init: Init) {
+        use super::parts::Arrival;
+        let set = self.set();
+        match self.parts.take_init(init, &set) {
+            Arrival::Init(_, id) => self.tell_again(id),
+            Arrival::Double(pair) => {
+                let id = pair.1.proposal.block;
+                self.accuse(&Evidence::DoubleProposal(pair.0, pair.1));
+                self.tell_again(id);
+            }
+            Arrival::Nothing | Arrival::Payload(_) => {}
+        }
+        self.judge_open();
+    }
+
+    /// A block that was judged before is proposed again.
+    fn tell_again(&self, id: BlockId) {
+        match self.judged.get(&id) {
+            Some(Judgement::Valid(_)) => self.tell(id, true),
+            Some(Judgement::Invalid) => self.tell(id, false),
+            Some(Judgement::Pending | Judgement::Unknown) | None => {}
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Work on other threads, and what becomes of it.
+
+use arc_malachitebft_app::engine::host::{
+    LocallyProposedValue, ProposedValue, SyncedValueOutcome,
+};
+use arc_malachitebft_core_types::Validity;
+use protocol::{
+    block::{Block, BlockId},
+    number::{Height, Round},
+    validity,
+    vote::{Proposal, ProposalKind, SignedProposal},
+};
+use ractor::RpcReplyPort;
+
+use super::{App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Verdict, Wanted};
+use crate::{
+    agreement::{Agreement, BlockValue},
+    chain::now_ms,
+    executor::{Executor, Judged, ProposeError},
+    guard::{GuardError, GuardRequest, SigningGuard},
+};
+
+/// Judges a block; a valid one is on disk when this returns.
+fn judge(executor: &Executor, block: Block) -> Result<Verdict, ConsensusError> {
+    match executor.judge(&block) {
+        Ok(validity::Verdict::Valid(effects)) => {
+            executor.shared.store.write_undecided(&block)?;
+            Ok(Verdict::Valid(Judged {
+                block: block.into(),
+                effects: std::sync::Arc::new(*effects),
+            }))
+        }
+        Ok(validity::Verdict::Invalid(reason)) => Ok(Verdict::Invalid(reason)),
+        Ok(validity::Verdict::Unknown(missing)) => {
+            tracing::debug!(?missing, "no verdict yet");
+            Ok(Verdict::Unknown)
+        }
+        Err(stale) => {
+            tracing::debug!(%stale, "no verdict");
+            Ok(Verdict::Stale)
+        }
+    }
+}
+
+/// Signs the opening of a block's parts. `None` if this node has opened another block in this round.
+fn sign_init(
+    guard: &SigningGuard,
+    (height, round, pol_round): (Height, Round, Option<Round>),
+    block: BlockId,
+) -> Result<Option<SignedProposal>, ConsensusError> {
+    let proposal = Proposal {
+        height,
+        round,
+        pol_round,
+        block,
+    };
+    match guard.sign(&GuardRequest::Proposal(proposal, ProposalKind::Init)) {
+        Ok(signature) => Ok(Some(SignedProposal {
+            proposal,
+            kind: ProposalKind::Init,
+            proposer: guard.address(),
+            signature,
+        })),
+        Err(error @ (GuardError::Conflict { .. } | GuardError::Below { .. })) => {
+            tracing::warn!(%error, "not proposing");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl App {
+    fn spawn(
+        &mut self,
+        work: impl FnOnce(&Executor, &SigningGuard) -> Result<Done, ConsensusError> + Send + 'static,
+    ) {
+        let (executor, guard) = (self.executor.clone(), self.guard.clone());
+        self.jobs.spawn_blocking(move || work(&executor, &guard));
+    }
+
+    /// Builds a block, or takes the one that was built for this round before a restart.
+    pub(super) fn propose(&mut self, wanted: Wanted) {
+        let (height, round, address) = (wanted.height, wanted.round, self.address);
+        if height != self.height() || round < self.parts.round() {
+            return; // nobody waits any more
+        }
+        let earlier = self.judged.values().find_map(|judgement| match judgement {
+            Judgement::Valid(judged) => {
+                let core = &judged.block.header.core;
+                let is_it = core.author == address && core.birth_round == round;
+                is_it.then(|| judged.clone())
+            }
+            _ => None,
+        });
+        self.spawn(move |executor, guard| {
+            let judged = match earlier.map_or_else(|| executor.propose(height, round, address), Ok)
+            {
+                Ok(judged) => judged,
+                Err(ProposeError::Unlisted(names)) => {
+                    return Ok(Done::NotProposed(wanted, names));
+                }
+                Err(ProposeError::Stale(_)) => return Ok(Done::Nothing),
+            };
+            executor.shared.store.write_undecided(&judged.block)?;
+            let id = judged.effects.tip.id;
+            Ok(match sign_init(guard, (height, round, None), id)? {
+                Some(init) => Done::Proposed(wanted, judged, init),
+                None => Done::Nothing,
+            })
+        });
+    }
+
+    pub(super) fn judge(&mut self, block: Block) {
+        let id = block.id();
+        self.spawn(move |executor, _| Ok(Done::Judged(id, judge(executor, block)?)));
+    }
+
+    pub(super) fn judge_synced(
+        &mut self,
+        mut value: ProposedValue<Agreement>,
+        block: Block,
+        reply: RpcReplyPort<SyncedValueOutcome<Agreement>>,
+    ) {
+        let id = block.id();
+        value.value = BlockValue(id);
+        self.spawn(move |executor, _| {
+            let verdict = judge(executor, block)?;
+            Ok(Done::Synced {
+                value,
+                id,
+                verdict,
+                reply,
+            })
+        });
+    }
+
+    /// Blocks of this height that were valid before a restart.
+    pub(super) fn recall(&mut self) {
+        match self.executor.shared.store.undecided(self.height()) {
+            Ok(blocks) => {
+                for block in blocks {
+                    let id = block.id();
+                    self.judged.insert(id, Judgement::Pending);
+                    self.judge(block);
+                }
+            }
+            Err(error) => {
+                self.jobs.spawn(async move { Err(error.into()) });
+            }
+        }
+    }
+
+    /// Opens a block's parts once more, in a later round.
+    pub(super) fn restream(&mut self, round: Round, pol_round: Option<Round>, id: BlockId) {
+        let Some(Judgement::Valid(judged)) = self.judged.get(&id) else {
+            return;
+        };
+        let (height, header) = (self.height(), Box::new(judged.block.header.clone()));
+        self.spawn(move |_, guard| {
+            Ok(match sign_init(guard, (height, round, pol_round), id)? {
+                Some(init) => Done::Restreamed(init, header),
+                None => Done::Nothing,
+            })
+        });
+    }
+
+    /// Commits the decided block if it is here, judged and valid.
+    pub(super) fn commit_if_ready(&mut self) {
+        let Some(decision) = self.decision.as_mut().filter(|one| !one.is_committing) else {
+            return;
+        };
+        let Some(Judgement::Valid(judged)) = self.judged.get(&decision.certificate.block) else {
+            return;
+        };
+        decision.is_committing = true;
+        let (judged, certificate) = (judged.clone(), decision.certificate.clone());
+        self.spawn(move |executor, _| {
+            executor.commit(judged, certificate, now_ms())?;
+            Ok(Done::Committed)
+        });
+    }
+
+    pub(super) fn done(&mut self, done: Done) -> Result<(), ConsensusError> {
+        match done {
+            Done::Nothing => {}
+            Done::Proposed(wanted, judged, signed) => {
+                let id = judged.effects.tip.id;
+                if wanted.height != self.height() {
+                    return Ok(());
+                }
+                let header = Box::new(judged.block.header.clone());
+                let init = Init { signed, header };
+                self.publish_parts(&init, &judged.block.payload);
+                self.parts.keep(init);
+                self.judged.insert(id, Judgement::Valid(judged));
+                let value = LocallyProposedValue {
+                    height: crate::agreement::EngineHeight(wanted.height),
+                    round: arc_malachitebft_core_types::Round::new(wanted.round.0),
+                    value: BlockValue(id),
+                };
+                let _ = wanted.reply.send(value); // the engine is stopping
+            }
+            Done::NotProposed(wanted, names) => {
+                tracing::debug!(names = names.len(), "listed submissions are not here yet");
+                self.wanted = Some(wanted);
+                match self.peers.clone() {
+                    Some((relay, gossip)) => {
+                        self.jobs.spawn(async move {
+                            relay.fetch(&gossip, names).await;
+                            Ok(Done::Fetched)
+                        });
+                    }
+                    None => self.retry_at = Some(std::time::Instant::now() + RETRY),
+                }
+            }
+            Done::Fetched => self.retry_at = Some(std::time::Instant::now() + RETRY),
+            Done::Judged(id, verdict) => {
+                self.take_verdict(id, verdict)?;
+                self.judge_open();
+            }
+            Done::Synced {
+                mut value,
+                id,
+                verdict,
+                reply,
+            } => {
+                let outcome = match &verdict {
+                    Verdict::Valid(_) => SyncedValueOutcome::Verdict(value),
+                    Verdict::Invalid(reason) => {
+                        tracing::error!(height = self.height().0, %reason, "a decided block is not valid here");
+                        value.validity = Validity::Invalid;
+                        SyncedValueOutcome::Verdict(value)
+                    }
+                    Verdict::Unknown | Verdict::Stale => SyncedValueOutcome::LocalTransientError,
+                };
+                if let Verdict::Valid(judged) = verdict {
+                    self.judged.insert(id, Judgement::Valid(judged));
+                }
+                let _ = reply.send(outcome); // the engine is stopping
+                self.commit_if_ready();
+            }
+            Done::Committed => {
+                if let Some(Decision {
+                    reply: Some(reply), ..
+                }) = self.decision.take()
+                {
+                    let _ = reply.send(()); // the engine is stopping
+                }
+                self.turn_page();
+                self.start_next_height(std::time::Instant::now());
+            }
+            Done::Restreamed(signed, header) => {
+                let id = signed.proposal.block;
+                let init = Init { signed, header };
+                if let Some(Judgement::Valid(judged)) = self.judged.get(&id) {
+                    let judged = judged.clone();
+                    self.publish_parts(&init, &judged.block.payload);
+                    self.parts.keep(init);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_verdict(&mut self, id: BlockId, verdict: Verdict) -> Result<(), ConsensusError> {
+        if !matches!(self.judged.get(&id), Some(Judgement::Pending)) {
+            return Ok(()); // of a height that has gone by
+        }
+        let is_decided = self
+            .decision
+            .as_ref()
+            .is_some_and(|decision| decision.certificate.block == id);
+        match verdict {
+            Verdict::Valid(judged) => {
+                self.judged.insert(id, Judgement::Valid(judged));
+                self.tell(id, true);
+                self.commit_if_ready();
+            }
+            Verdict::Invalid(reason) if is_decided => {
+                return Err(ConsensusError::InvalidDecision {
+                    height: self.height().0,
+                    reason: reason.to_string(),
+                });
+            }
+            Verdict::Invalid(reason) => {
+                tracing::warn!(height = self.height().0, block = %id, %reason, "invalid proposal");
+                self.judged.insert(id, Judgement::Invalid);
+                self.tell(id, false);
+            }
+            Verdict::Unknown => {
+                self.judged.insert(id, Judgement::Unknown);
+                self.retry_at = Some(std::time::Instant::now() + RETRY);
+            }
+            Verdict::Stale => {
+                self.judged.remove(&id);
+            }
+        }
+        Ok(())
+    }
+}

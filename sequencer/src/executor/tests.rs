@@ -1,0 +1,106 @@
+use protocol::validity::Verdict;
+
+use super::*;
+use crate::{
+    config::MempoolConfig,
+    fixture::{Rig, domain, genesis, sign, transfer},
+};
+
+fn verdict_of(rig: &Rig, block: &Block) -> Verdict {
+    rig.executor.judge(block).unwrap()
+}
+
+/// What a proposer builds is what the vote rule accepts, also after a restart.
+#[test]
+fn every_built_block_is_valid_under_the_vote_rule() {
+    let mut rig = Rig::new(MempoolConfig::default());
+    for nonce in 0..5 {
+        if nonce == 3 {
+            let dir = Arc::clone(&rig.dir);
+            drop(rig);
+            rig = Rig::open(dir, MempoolConfig::default(), Default::default()).unwrap();
+        }
+        rig.send_one(sign(transfer(1, 2, nonce, 10, 2))).unwrap();
+        let judged = rig.propose();
+        assert_eq!(judged.block.operation_count(), 1);
+        let Verdict::Valid(effects) = verdict_of(&rig, &judged.block) else {
+            panic!("{:?}", verdict_of(&rig, &judged.block));
+        };
+        assert_eq!(*effects, *judged.effects, "built as it is judged");
+        rig.commit(judged);
+        let tip = rig.executor.tip();
+        let stored = rig.shared().store.block(tip.height).unwrap().unwrap();
+        let set = &genesis().validators;
+        assert_eq!(stored.certificate.verify(&domain(), set), Ok(()));
+        rig.now_ms += 200;
+    }
+}
+
+#[test]
+fn answers_about_another_height_are_stale() {
+    let rig = Rig::new(MempoolConfig::default());
+    let judged = rig.propose();
+    rig.commit(judged.clone());
+    let stale = Stale {
+        asked: Height(1),
+        tip: Height(1),
+    };
+    assert_eq!(rig.executor.judge(&judged.block), Err(stale));
+    let certificate = crate::fixture::certify(&judged.block, &crate::fixture::validator(), 0);
+    assert_eq!(
+        rig.executor.commit(judged, certificate, 0),
+        Err(CommitError::Stale(stale))
+    );
+}
+
+/// A block of another node holds one of two operations that fight for a nonce here: the other has failed, and says why.
+#[test]
+fn an_operation_overtaken_by_a_foreign_block_fails_with_its_reason() {
+    let here = Rig::new(MempoolConfig::default());
+    let there = Rig::new(MempoolConfig::default());
+    let id = here.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    there.send_one(sign(transfer(1, 3, 0, 11, 2))).unwrap();
+    let foreign = there.propose();
+    assert!(verdict_of(&here, &foreign.block).is_valid());
+    here.commit(foreign);
+    let record = here.shared().store.transaction(&id).unwrap();
+    let Some(crate::storage::TransactionRecord::Failed { code, .. }) = record else {
+        panic!("{record:?}");
+    };
+    assert_eq!(code, api::ErrorCode::NonceUsed.number());
+    assert_eq!(here.shared().pool().len(), 0);
+}
+
+/// The same operation pending here and ordered by another node is ordered here too, once.
+#[test]
+fn an_operation_in_a_foreign_block_leaves_the_pool_as_ordered() {
+    let here = Rig::new(MempoolConfig::default());
+    let there = Rig::new(MempoolConfig::default());
+    let id = here.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    there.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    here.commit(there.propose());
+    let record = here.shared().store.transaction(&id).unwrap();
+    let is_ordered = matches!(
+        record,
+        Some(crate::storage::TransactionRecord::Ordered { .. })
+    );
+    assert!(is_ordered, "{record:?}");
+    assert_eq!(here.shared().pool().len(), 0);
+    assert!(here.shared().store.pending().unwrap().is_empty());
+}
+
+#[test]
+fn what_came_at_an_earlier_height_and_is_not_in_the_block_is_listed() {
+    let rig = Rig::new(MempoolConfig::default());
+    let empty = rig.propose();
+    rig.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    assert!(rig.executor.listable(&empty.block).is_empty(), "too young");
+    rig.commit(empty);
+    let full = rig.propose();
+    assert_eq!(full.block.operation_count(), 1);
+    assert!(rig.executor.listable(&full.block).is_empty(), "inside");
+    let mut other = (*full.block).clone();
+    other.payload.entries.clear();
+    let name = sign(transfer(1, 2, 0, 10, 2)).list_hash(&domain());
+    assert_eq!(rig.executor.listable(&other), vec![name]);
+}

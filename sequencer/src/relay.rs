@@ -1,0 +1,178 @@
+//! What nodes tell each other beside votes: submissions on their way to a proposer, bytes of listed ones, proofs.
+//!
+//! A submission that a sender gave to this node is told to all, in batches; one that a peer told is admitted by the same
+//! rules and on disk before it is told on. What is pending is told again from time to time, for whoever was away. A
+//! proof counts here as from any worker: when it verifies. Invariants: nothing is told on that this node has not
+//! admitted or verified; every answer and every message has a limit. What this module does not do: move bytes
+//! (`network`), or decide what is valid.
+
+mod message;
+mod tell;
+
+use std::sync::Arc;
+
+use api::{
+    error::ErrorCode,
+    jobs::{JobId, JobQueue, Submitted},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use libp2p::PeerId;
+use protocol::{
+    codec::{from_bytes, to_bytes},
+    number::BatchNumber,
+    transaction::{Domain, ListHash, Submission},
+    validator::{ValidatorSet, ValidatorSignature},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    guard::validator_proof_digest,
+    mempool::{Admission, AdmissionRequest, Origin},
+    network::{Acceptance, Gossip, GossipHandler, Topic},
+    proving::RocksQueue,
+};
+
+use message::{Proven, Question, SUBMISSIONS_MAX, Told};
+pub(crate) use tell::{News, Outlet, run_tell};
+
+/// Bytes of an answer to a question about listed submissions.
+const LISTED_BYTES_MAX: usize = 1 << 20;
+/// How long a node waits for the bytes of listed submissions before it asks again.
+const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Judges and serves what peers send.
+pub(crate) struct Relay {
+    shared: Admission,
+    queue: Arc<RocksQueue>,
+    requests: mpsc::Sender<AdmissionRequest>,
+    validators: ValidatorSet,
+    domain: Domain,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        shared: Admission,
+        queue: Arc<RocksQueue>,
+        requests: mpsc::Sender<AdmissionRequest>,
+    ) -> Self {
+        Self {
+            validators: shared.chain.constants.validators.clone(),
+            domain: shared.chain.constants.domain,
+            shared,
+            queue,
+            requests,
+        }
+    }
+
+    /// Admits what a peer tells. A bad signature is its fault: an honest node has checked it.
+    async fn admit(&self, submissions: Vec<Submission>) -> Acceptance {
+        let mut answers = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            let (reply, answer) = oneshot::channel();
+            let origin = Origin::Peer;
+            let request = AdmissionRequest {
+                submission,
+                origin,
+                reply,
+            };
+            if self.requests.try_send(request).is_ok() {
+                answers.push(answer);
+            }
+        }
+        let mut is_new = false;
+        for answer in answers {
+            match answer.await {
+                Ok(Ok(taken)) => is_new |= taken.is_new,
+                Ok(Err(error)) if error.code == ErrorCode::InvalidSignature => {
+                    return Acceptance::Reject;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        if is_new {
+            Acceptance::Accept
+        } else {
+            Acceptance::Ignore
+        }
+    }
+
+    async fn take_proof(&self, proven: Proven) -> Acceptance {
+        let result = self.queue.submit(JobId(proven.job), 0, proven.proof).await;
+        match result {
+            Ok(Submitted::Accepted) => Acceptance::Accept,
+            Ok(Submitted::Rejected) => Acceptance::Reject,
+            // a job this node has not made yet, or has done
+            Ok(Submitted::Duplicate) | Err(_) => Acceptance::Ignore,
+        }
+    }
+
+    fn listed(&self, names: &[ListHash]) -> Vec<Submission> {
+        let pool = self.shared.pool();
+        let mut bytes = 0;
+        let mut found = Vec::new();
+        for entry in names.iter().filter_map(|name| pool.named(name)) {
+            bytes += to_bytes(&*entry.submission).len();
+            if bytes > LISTED_BYTES_MAX {
+                break;
+            }
+            found.push((*entry.submission).clone());
+        }
+        found
+    }
+
+    /// Gets submissions that are listed and not here, from whoever has them, into the pool.
+    pub(crate) async fn fetch(&self, gossip: &Gossip, names: Vec<ListHash>) {
+        for names in names.chunks(SUBMISSIONS_MAX) {
+            let question = Bytes::from(to_bytes(&Question::Listed(names.to_vec())));
+            let Some(answer) = gossip.request(question, FETCH_TIMEOUT).await else {
+                continue;
+            };
+            if let Ok(Told(submissions)) = from_bytes::<Told>(&answer) {
+                self.admit(submissions).await;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl GossipHandler for Relay {
+    async fn judge(&self, topic: Topic, _: PeerId, bytes: Bytes) -> Acceptance {
+        match topic {
+            Topic::Submissions => match from_bytes::<Told>(&bytes) {
+                Ok(Told(submissions)) => self.admit(submissions).await,
+                Err(_) => Acceptance::Reject,
+            },
+            Topic::Proofs => match from_bytes::<Proven>(&bytes) {
+                Ok(proven) => self.take_proof(proven).await,
+                Err(_) => Acceptance::Reject,
+            },
+            // spoken by later versions: not this node's to judge
+            Topic::Bids | Topic::Reveals | Topic::Evidence | Topic::Checkpoints | Topic::Soft => {
+                Acceptance::Ignore
+            }
+        }
+    }
+
+    async fn serve(&self, _: PeerId, request: Bytes) -> Option<Bytes> {
+        match from_bytes::<Question>(&request).ok()? {
+            Question::Listed(names) => {
+                let found = self.listed(&names);
+                (!found.is_empty()).then(|| Bytes::from(to_bytes(&Told(found))))
+            }
+            Question::Bundle(number) => {
+                let store = Arc::clone(&self.shared.store);
+                let read = move || store.bundle(BatchNumber(number));
+                let bundle = tokio::task::spawn_blocking(read).await.ok()?;
+                bundle.ok().flatten().map(Bytes::from)
+            }
+        }
+    }
+
+    fn is_validator_proof(&self, peer: PeerId, proof: &[u8]) -> Option<[u8; 20]> {
+        let signature = ValidatorSignature(proof.try_into().ok()?);
+        let digest = validator_proof_digest(&self.domain, &peer.to_bytes());
+        let signer = signature.signer(&digest).ok()?;
+        (self.validators.weight_of(&signer) > 0).then_some(signer.0)
+    }
+}

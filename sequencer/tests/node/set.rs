@@ -1,0 +1,169 @@
+//! Several validators in one process, each with its own database, guard, log and ports.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use api::{rpc::QuorateClient, status::Stage};
+use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
+use protocol::transaction::Domain;
+use sequencer::{Node, NodeConfig};
+use tempfile::TempDir;
+
+use crate::setup::{config, genesis_of, sign_for, transfer, validator_number, wait_for};
+
+const COUNT: u8 = 4;
+const INTERVAL: Duration = Duration::from_millis(50);
+
+struct Set {
+    dir: TempDir,
+    ports: Vec<SocketAddr>,
+    nodes: Vec<Option<(Node, HttpClient)>>,
+    domain: Domain,
+}
+
+/// Ports nobody uses now.
+fn free_ports(count: u8) -> Vec<SocketAddr> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().unwrap())
+        .collect()
+}
+
+fn config_of(dir: &Path, number: u8, ports: &[SocketAddr]) -> NodeConfig {
+    let mut config = config(&dir.join(format!("node-{number}")), INTERVAL);
+    config.genesis = genesis_of(u8::try_from(ports.len()).unwrap());
+    config.validator_key = validator_number(number);
+    let own = ports[usize::from(number)];
+    config.network.engine_listen = own;
+    config.network.engine_peers = ports.iter().filter(|port| **port != own).copied().collect();
+    config
+}
+
+impl Set {
+    async fn start(count: u8) -> Self {
+        let mut set = Self {
+            dir: TempDir::new().unwrap(),
+            ports: free_ports(count),
+            nodes: (0..count).map(|_| None).collect(),
+            domain: genesis_of(count).domain(),
+        };
+        for number in 0..count {
+            set.start_one(number).await;
+        }
+        set
+    }
+
+    async fn start_one(&mut self, number: u8) {
+        let config = config_of(self.dir.path(), number, &self.ports);
+        std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
+        let node = Node::start(config).await.unwrap();
+        let url = format!("http://{}", node.rpc_address());
+        let client = HttpClientBuilder::default().build(url).unwrap();
+        self.nodes[usize::from(number)] = Some((node, client));
+    }
+
+    async fn stop_one(&mut self, number: u8) {
+        let (node, _) = self.nodes[usize::from(number)].take().unwrap();
+        node.stop().await.unwrap();
+    }
+
+    fn client(&self, number: u8) -> &HttpClient {
+        &self.nodes[usize::from(number)].as_ref().unwrap().1
+    }
+
+    async fn height(&self, number: u8) -> u64 {
+        self.client(number).status().await.unwrap().height
+    }
+
+    async fn wait_for_height(&self, number: u8, height: u64) {
+        for _ in 0..1_200 {
+            if self.height(number).await >= height {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let at = self.height(number).await;
+        panic!("node {number} stands at {at}, not {height}");
+    }
+
+    /// Ids of all blocks up to a height, which every running node shares.
+    async fn assert_equal_up_to(&self, height: u64) {
+        for at in 1..=height {
+            let mut first = None;
+            for number in 0..COUNT {
+                let Some((_, client)) = &self.nodes[usize::from(number)] else {
+                    continue;
+                };
+                let block = client.block(Some(at)).await.unwrap();
+                let first = first.get_or_insert_with(|| block.id.clone());
+                assert_eq!(*first, block.id, "height {at}, node {number}");
+            }
+        }
+    }
+
+    async fn stop(self) {
+        for (node, _) in self.nodes.into_iter().flatten() {
+            node.stop().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_validators_order_the_same_blocks() {
+    let set = Set::start(COUNT).await;
+    let mut ids = Vec::new();
+    for nonce in 0..8_u8 {
+        let signed = sign_for(&set.domain, transfer(1, 2, nonce.into(), 10));
+        ids.push(set.client(nonce % COUNT).send_transaction(signed).await.unwrap());
+        let id = ids.last().unwrap();
+        wait_for(set.client(nonce % COUNT), id, Stage::Certified).await;
+    }
+    let height = set.height(0).await;
+    for number in 0..COUNT {
+        set.wait_for_height(number, height).await;
+        for id in &ids {
+            let status = set.client(number).transaction_status(id.clone()).await.unwrap();
+            assert_eq!(status.stage, Stage::Certified, "node {number}");
+        }
+    }
+    set.assert_equal_up_to(height).await;
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_four_may_be_away_and_catches_up() {
+    let mut set = Set::start(COUNT).await;
+    set.wait_for_height(3, 3).await;
+    set.stop_one(3).await;
+    let before = set.height(0).await;
+    set.wait_for_height(0, before + 10).await;
+    set.start_one(3).await;
+    set.wait_for_height(3, before + 10).await;
+    let target = set.height(3).await + 5;
+    set.wait_for_height(3, target).await;
+    set.assert_equal_up_to(target.min(set.height(0).await)).await;
+    set.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_of_four_decide_nothing_and_go_on_when_the_others_return() {
+    let mut set = Set::start(COUNT).await;
+    set.wait_for_height(0, 3).await;
+    set.stop_one(2).await;
+    set.stop_one(3).await;
+    // what was in flight may still be decided, nothing after it
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let stuck = set.height(0).await.max(set.height(1).await);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let after = set.height(0).await.max(set.height(1).await);
+    assert!(after <= stuck + 1, "decided {after} without a quorum");
+    set.start_one(2).await;
+    set.start_one(3).await;
+    for number in 0..COUNT {
+        set.wait_for_height(number, after + 5).await;
+    }
+    set.assert_equal_up_to(after + 5).await;
+    set.stop().await;
+}
