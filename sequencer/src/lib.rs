@@ -16,6 +16,7 @@ mod failpoint;
 #[cfg(test)]
 mod fixture;
 mod mempool;
+pub mod network;
 mod node;
 mod proving;
 mod rpc;
