@@ -74,7 +74,10 @@ impl AddressBook {
         let known = self.entries.contains_key(&address)
             || learnt().any(|entry| entry.peer == Some(peer))
             || learnt().count() >= LEARNT_MAX
-            || learnt().filter(|entry| entry.source == Some(source)).count() >= LEARNT_PER_PEER_MAX;
+            || learnt()
+                .filter(|entry| entry.source == Some(source))
+                .count()
+                >= LEARNT_PER_PEER_MAX;
         if known {
             return;
         }
@@ -227,7 +230,11 @@ mod tests {
             assert_eq!(book.due(now, 0, |_| false), vec![]);
             book.failed(id, now);
             assert_eq!(book.due(now, 0, |_| false), vec![]);
-            now += if attempt == 0 { PAUSE } else { Duration::from_secs(1) };
+            now += if attempt == 0 {
+                PAUSE
+            } else {
+                Duration::from_secs(1)
+            };
         }
         // A restart of a peer that was there is met soon.
         let (id, peer) = (ConnectionId::new_unchecked(99), PeerId::random());

@@ -141,7 +141,13 @@ impl Driver {
             return Err(GossipError::InvalidProof { len_bytes, max });
         }
         let local = config.identity.public().to_peer_id();
-        let mut swarm = build_swarm(config.identity, &config.chain, &config.limits)?;
+        let connections_max = config.limits.peers_max.saturating_add(config.peers.len());
+        let mut swarm = build_swarm(
+            config.identity,
+            &config.chain,
+            connections_max,
+            &config.limits,
+        )?;
         let address = listen(&mut swarm, config.listen).await?;
         let now = Instant::now();
         let book = AddressBook::new(
@@ -150,12 +156,7 @@ impl Driver {
             config.limits.redial_pause_max,
             now,
         );
-        let topic = |topic: &Topic| {
-            (
-                TopicHash::from_raw(topic.full_name(&config.chain)),
-                *topic,
-            )
-        };
+        let topic = |topic: &Topic| (TopicHash::from_raw(topic.full_name(&config.chain)), *topic);
         let driver = Self {
             swarm,
             handler,

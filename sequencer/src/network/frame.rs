@@ -198,10 +198,7 @@ mod tests {
             announcement(5_000),
         ] {
             let bytes = Bytes::from(frame.encode());
-            assert_eq!(
-                GossipFrame::decode(Topic::Submissions, &bytes),
-                Some(frame)
-            );
+            assert_eq!(GossipFrame::decode(Topic::Submissions, &bytes), Some(frame));
         }
     }
 

@@ -26,9 +26,7 @@ pub enum IdentityError {
         source: std::io::Error,
     },
     /// The file holds something else.
-    #[error(
-        "identity file {path} is not {SECRET_BYTES} bytes: move it away to get a new identity"
-    )]
+    #[error("identity file {path} is not {SECRET_BYTES} bytes: move it away to get a new identity")]
     CorruptFile {
         /// The file.
         path: PathBuf,

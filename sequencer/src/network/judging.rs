@@ -138,7 +138,11 @@ impl Judging {
         let Some(line) = self.lines.get_mut(peer) else {
             return;
         };
-        let bytes = line.waiting.iter().map(|job| job.bytes.len()).sum::<usize>();
+        let bytes = line
+            .waiting
+            .iter()
+            .map(|job| job.bytes.len())
+            .sum::<usize>();
         self.waiting = self.waiting.saturating_sub(line.waiting.len());
         self.bytes = self.bytes.saturating_sub(bytes);
         line.bytes = line.bytes.saturating_sub(bytes);

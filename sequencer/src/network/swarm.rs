@@ -60,10 +60,12 @@ pub(crate) struct Protocols {
 pub(crate) fn build_swarm(
     identity: Keypair,
     chain: &[u8; 32],
+    connections_max: usize,
     limits: &GossipLimits,
 ) -> Result<Swarm<Protocols>, GossipError> {
     let setting = |what: String| GossipError::InternalSetting { what };
-    let mesh = build_mesh(chain, limits.per_address_max, limits.exempt_loopback).map_err(setting)?;
+    let mesh =
+        build_mesh(chain, limits.per_address_max, limits.exempt_loopback).map_err(setting)?;
     let connections = ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
@@ -73,7 +75,7 @@ pub(crate) fn build_swarm(
         .with_max_concurrent_streams(REQUEST_STREAMS_MAX);
     let protocols = Protocols {
         gate: Gate::new(
-            limits.peers_max,
+            connections_max,
             limits.per_address_max,
             limits.exempt_loopback,
         ),

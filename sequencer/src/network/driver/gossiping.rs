@@ -54,7 +54,12 @@ impl Driver {
     fn publish_frame(&mut self, topic: Topic, frame: &GossipFrame) {
         let name = topic.full_name(&self.hello.chain);
         let name = gossipsub::TopicHash::from_raw(name);
-        match self.swarm.behaviour_mut().mesh.publish(name, frame.encode()) {
+        match self
+            .swarm
+            .behaviour_mut()
+            .mesh
+            .publish(name, frame.encode())
+        {
             // A duplicate is on its way already.
             Ok(_) | Err(gossipsub::PublishError::Duplicate) => {}
             Err(error) => {

@@ -104,7 +104,7 @@ impl Driver {
         }
     }
 
-    /// Takes a Hello; `None` if the peer has to leave.
+    /// Takes a Hello, or has the peer leave.
     pub(super) fn on_hello(
         &mut self,
         peer: PeerId,
@@ -183,7 +183,11 @@ impl Driver {
             return true;
         }
         let strangers = others().filter(Option::is_none).count();
-        strangers < self.limits.peers_max.saturating_sub(self.limits.validator_places)
+        strangers
+            < self
+                .limits
+                .peers_max
+                .saturating_sub(self.limits.validator_places)
     }
 
     /// Adds points against a peer; bans it when they are enough.
@@ -201,7 +205,10 @@ impl Driver {
     /// Bans a peer whose score is too low.
     pub(super) fn check_score(&mut self, peer: &PeerId, now: Instant) {
         let score = self.swarm.behaviour().mesh.peer_score(peer);
-        if score.is_none_or(|score| score >= GRAYLIST) {
+        // Once only: verdicts on what it sent before keep coming in.
+        if score.is_none_or(|score| score >= GRAYLIST)
+            || self.swarm.behaviour().gate.is_banned(peer, now)
+        {
             return;
         }
         let ip = self.peers.get(peer).map(Peer::ip);
