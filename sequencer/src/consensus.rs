@@ -11,9 +11,14 @@ mod host;
 mod locks;
 mod parts;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_malachitebft_app::types::Keypair;
+use protocol::number::Height;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,7 +31,7 @@ use crate::{
     storage::StorageError,
 };
 
-use app::{App, Pace};
+use app::{App, Ended, Pace, Role};
 use engine::{Engine, EngineSetup};
 
 /// Why agreement does not start, or has stopped.
@@ -81,21 +86,22 @@ impl From<CommitError> for ConsensusError {
 pub(crate) type Peers = Option<(Arc<Relay>, Gossip)>;
 
 /// What agreement works on.
-pub(crate) struct ConsensusSetup<'a> {
+pub(crate) struct ConsensusSetup {
     pub(crate) executor: Arc<Executor>,
     pub(crate) guard: Arc<SigningGuard>,
     pub(crate) identity: Keypair,
-    /// Whom to ask for the bytes of listed submissions.
+    /// Whom to ask for the bytes of listed submissions, and how far the chain is.
     pub(crate) peers: Peers,
-    pub(crate) network: &'a NetworkConfig,
+    pub(crate) network: NetworkConfig,
     /// Time between blocks, empty ones included.
     pub(crate) block_interval: std::time::Duration,
     /// Directory of the engine's log.
-    pub(crate) dir: &'a Path,
+    pub(crate) dir: PathBuf,
 }
 
 /// Agreement, started.
 pub(crate) struct Consensus {
+    setup: ConsensusSetup,
     engine: Engine,
     app: App,
 }
@@ -105,35 +111,10 @@ impl Consensus {
     ///
     /// # Errors
     /// [`ConsensusError`]; nothing is left running.
-    pub(crate) async fn start(setup: ConsensusSetup<'_>) -> Result<Self, ConsensusError> {
-        let ConsensusSetup {
-            executor,
-            guard,
-            identity,
-            peers,
-            network,
-            block_interval,
-            dir,
-        } = setup;
-        let domain = executor.shared.chain.constants.domain;
-        let agreement = Agreement { domain };
-        let engine = Engine::start(EngineSetup {
-            agreement,
-            signer: GuardedSigner::new(Arc::clone(&guard)),
-            address: SeatAddress(guard.address()),
-            identity,
-            listen: network.engine_listen,
-            peers: &network.engine_peers,
-            wal: &dir.join("engine.wal"),
-        })
-        .await?;
-        let pace = Pace {
-            block_interval,
-            timeouts: network.timeouts,
-            delay_bound: network.delay_bound,
-        };
-        let app = App::new(executor, guard, agreement, &engine, peers, pace);
-        Ok(Self { engine, app })
+    pub(crate) async fn start(setup: ConsensusSetup) -> Result<Self, ConsensusError> {
+        let role = first_role(&setup).await?;
+        let (engine, app) = assemble(&setup, setup.network.engine_listen, role).await?;
+        Ok(Self { setup, engine, app })
     }
 
     /// Where other validators reach this one.
@@ -141,17 +122,95 @@ impl Consensus {
         self.engine.listen
     }
 
-    /// Agrees until cancelled.
+    /// Agrees until cancelled; first as an observer, if this key may have signed more than is remembered here.
     ///
     /// # Errors
     /// What ended it.
     pub(crate) async fn run(self, cancelled: CancellationToken) -> Result<(), ConsensusError> {
         let Self {
+            setup,
             mut engine,
             mut app,
         } = self;
-        let result = app.run(&mut engine.questions, &cancelled).await;
-        engine.stop().await;
-        result
+        loop {
+            let ended = app.run(&mut engine.questions, &cancelled).await;
+            let listen = engine.listen;
+            engine.stop().await;
+            match ended? {
+                Ended::Cancelled => return Ok(()),
+                Ended::CaughtUp => {
+                    let height = setup.executor.tip().height.0;
+                    tracing::info!(height, "caught up: voting from here on");
+                    (engine, app) = assemble(&setup, listen, Role::Validator).await?;
+                }
+            }
+        }
     }
+}
+
+/// What this node does at first. A key that has signed above what this database and log remember stays silent until
+/// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers' certificates.
+async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
+    let tip = setup.executor.tip().height;
+    let signed = setup.guard.highest_signed()?;
+    let has_log = wal_path(&setup.dir).exists();
+    let mut silent_to = Height(0);
+    if signed.0 > tip.0.saturating_add(1) || (signed > tip && !has_log) {
+        silent_to = signed;
+    }
+    let certified = match &setup.peers {
+        Some((relay, gossip)) => relay.highest_certified(gossip).await,
+        None => Height(0),
+    };
+    if certified > tip {
+        // this key can have voted in the height above the newest decided one
+        let open = Height(certified.0.saturating_add(1));
+        setup.guard.catch_up(open)?;
+        silent_to = silent_to.max(open);
+    }
+    if silent_to > tip {
+        let (tip, until) = (tip.0, silent_to.0);
+        tracing::info!(tip, until, "catching up as an observer: not voting yet");
+        return Ok(Role::Observer { until: silent_to });
+    }
+    Ok(Role::Validator)
+}
+
+fn wal_path(dir: &Path) -> PathBuf {
+    dir.join("engine.wal")
+}
+
+async fn assemble(
+    setup: &ConsensusSetup,
+    listen: SocketAddr,
+    role: Role,
+) -> Result<(Engine, App), ConsensusError> {
+    let domain = setup.executor.shared.chain.constants.domain;
+    let agreement = Agreement { domain };
+    let engine = Engine::start(EngineSetup {
+        agreement,
+        signer: GuardedSigner::new(Arc::clone(&setup.guard)),
+        address: SeatAddress(setup.guard.address()),
+        identity: setup.identity.clone(),
+        listen,
+        peers: &setup.network.engine_peers,
+        wal: &wal_path(&setup.dir),
+        is_voting: role == Role::Validator,
+    })
+    .await?;
+    let pace = Pace {
+        block_interval: setup.block_interval,
+        timeouts: setup.network.timeouts,
+        delay_bound: setup.network.delay_bound,
+    };
+    let (executor, guard) = (Arc::clone(&setup.executor), Arc::clone(&setup.guard));
+    let app = App::new(
+        executor,
+        guard,
+        agreement,
+        &engine,
+        setup.peers.clone(),
+        (pace, role),
+    );
+    Ok((engine, app))
 }

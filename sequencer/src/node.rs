@@ -354,7 +354,12 @@ impl Opened {
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
-        let relay = Relay::new(shared.clone(), Arc::clone(&queue), requests.clone());
+        let relay = Relay::new(
+            shared.clone(),
+            Arc::clone(&queue),
+            requests.clone(),
+            config.network.gossip_peers.len(),
+        );
         let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
@@ -390,24 +395,12 @@ impl Opened {
         };
         let handler = Arc::clone(&relay) as Arc<dyn GossipHandler>;
         let (gossip, gossiping) = Gossip::start(gossip, handler, cancelled.clone()).await?;
-        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
-        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
-        let consensus = Consensus::start(ConsensusSetup {
-            executor,
-            guard,
-            identity,
-            peers: Some((Arc::clone(&relay), gossip.clone())),
-            network: &config.network,
-            block_interval: config.block_interval,
-            dir: &agreement_dir(&config),
-        })
-        .await?;
-        let engine_address = consensus.listen_address();
         let gossip_address = gossip.listen_address();
         let mut components = JoinSet::new();
         let token = cancelled.clone();
+        let telling = (Arc::clone(&relay), gossip.clone());
         components.spawn(async move {
-            run_tell(relay, gossip, news, token).await;
+            run_tell(telling.0, telling.1, news, token).await;
             ("news", Ok(()))
         });
         components.spawn(async move {
@@ -417,14 +410,28 @@ impl Opened {
             ("gossip", result.map_err(NodeError::from))
         });
         let token = cancelled.clone();
+        let admission = shared.clone();
         components.spawn(async move {
             (
                 "admission",
-                run_admission(shared, received, token)
+                run_admission(admission, received, token)
                     .await
                     .map_err(NodeError::from),
             )
         });
+        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
+        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
+        let consensus = Consensus::start(ConsensusSetup {
+            executor,
+            guard,
+            identity,
+            peers: Some((Arc::clone(&relay), gossip.clone())),
+            network: config.network.clone(),
+            block_interval: config.block_interval,
+            dir: agreement_dir(&config),
+        })
+        .await?;
+        let engine_address = consensus.listen_address();
         let token = cancelled.clone();
         components.spawn(async move {
             (

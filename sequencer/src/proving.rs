@@ -483,7 +483,10 @@ impl RocksQueue {
         bytes: &[u8],
     ) -> Result<usize, String> {
         let bundle = Bundle::decode(bytes).map_err(|error| error.to_string())?;
-        let record = self.store.batch(number).map_err(|error| error.to_string())?;
+        let record = self
+            .store
+            .batch(number)
+            .map_err(|error| error.to_string())?;
         let jobs = record.map(|record| record.jobs).unwrap_or_default();
         let chunks = bundle.chunks.into_iter().map(|chunk| chunk.proof);
         let proofs: Vec<Vec<u8>> = chunks.chain([bundle.data_proof]).collect();

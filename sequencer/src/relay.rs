@@ -19,8 +19,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use libp2p::PeerId;
 use protocol::{
+    certificate::ExtendedCertificate,
     codec::{from_bytes, to_bytes},
-    number::BatchNumber,
+    number::{BatchNumber, Height},
     transaction::{Domain, ListHash, Submission},
     validator::{ValidatorSet, ValidatorSignature},
 };
@@ -41,6 +42,11 @@ const LISTED_BYTES_MAX: usize = 1 << 20;
 /// How long a node waits for the bytes of listed submissions before it asks again.
 const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// How long a starting node waits for its peers to say how far the chain is.
+const TIP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// Between two looks at which peers are there.
+const TIP_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Judges and serves what peers send.
 pub(crate) struct Relay {
     shared: Admission,
@@ -48,6 +54,8 @@ pub(crate) struct Relay {
     requests: mpsc::Sender<AdmissionRequest>,
     validators: ValidatorSet,
     domain: Domain,
+    /// Peers that are configured.
+    peers: usize,
 }
 
 impl Relay {
@@ -55,8 +63,10 @@ impl Relay {
         shared: Admission,
         queue: Arc<RocksQueue>,
         requests: mpsc::Sender<AdmissionRequest>,
+        peers: usize,
     ) -> Self {
         Self {
+            peers,
             validators: shared.chain.constants.validators.clone(),
             domain: shared.chain.constants.domain,
             shared,
@@ -121,6 +131,36 @@ impl Relay {
         found
     }
 
+    /// The highest height that peers show a certificate of; 0 if none answers in time.
+    pub(crate) async fn highest_certified(&self, gossip: &Gossip) -> Height {
+        if self.peers == 0 {
+            return Height(0);
+        }
+        let deadline = tokio::time::Instant::now() + TIP_TIMEOUT;
+        let mut highest = Height(0);
+        let mut asked = std::collections::BTreeSet::new();
+        while tokio::time::Instant::now() < deadline && asked.len() < self.peers {
+            let ready = gossip.peers().into_iter().filter(|peer| peer.ready);
+            let new: Vec<PeerId> = ready
+                .map(|peer| peer.peer)
+                .filter(|peer| !asked.contains(peer))
+                .collect();
+            for peer in new {
+                asked.insert(peer);
+                let question = Bytes::from(to_bytes(&Question::Tip));
+                let answer = gossip.request_from(peer, question, FETCH_TIMEOUT).await;
+                let certificate =
+                    answer.and_then(|bytes| from_bytes::<ExtendedCertificate>(&bytes).ok());
+                let certificate = certificate
+                    .filter(|one| one.height > highest)
+                    .filter(|one| one.verify(&self.domain, &self.validators).is_ok());
+                highest = certificate.map_or(highest, |one| one.height);
+            }
+            tokio::time::sleep(TIP_PAUSE).await;
+        }
+        highest
+    }
+
     /// Gets submissions that are listed and not here, from whoever has them, into the pool.
     pub(crate) async fn fetch(&self, gossip: &Gossip, names: Vec<ListHash>) {
         for names in names.chunks(SUBMISSIONS_MAX) {
@@ -165,6 +205,13 @@ impl GossipHandler for Relay {
                 let read = move || store.bundle(BatchNumber(number));
                 let bundle = tokio::task::spawn_blocking(read).await.ok()?;
                 bundle.ok().flatten().map(Bytes::from)
+            }
+            Question::Tip => {
+                let tip = self.shared.chain.view().tip.height;
+                let store = Arc::clone(&self.shared.store);
+                let read = move || store.block(tip);
+                let stored = tokio::task::spawn_blocking(read).await.ok()?.ok()??;
+                Some(Bytes::from(to_bytes(&stored.certificate)))
             }
         }
     }

@@ -91,6 +91,24 @@ impl Pace {
     }
 }
 
+/// What a node does in agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Proposes and votes.
+    Validator,
+    /// Follows until a height is committed.
+    Observer { until: Height },
+}
+
+/// Why the application has ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was told to.
+    Cancelled,
+    /// It has observed what it had to.
+    CaughtUp,
+}
+
 /// What is known of a block at the present height.
 enum Judgement {
     /// Being judged.
@@ -161,6 +179,7 @@ pub(super) struct App {
     address: L1Address,
     peers: Peers,
     pace: Pace,
+    role: Role,
     consensus: ConsensusRef<Agreement>,
     network: NetworkRef<Agreement>,
     events: RxEvent<Agreement>,
@@ -189,7 +208,7 @@ impl App {
         agreement: Agreement,
         engine: &Engine,
         peers: Peers,
-        pace: Pace,
+        (pace, role): (Pace, Role),
     ) -> Self {
         let height = Height(executor.tip().height.0.saturating_add(1));
         Self {
@@ -201,6 +220,7 @@ impl App {
             agreement,
             peers,
             pace,
+            role,
             consensus: engine.consensus.clone(),
             network: engine.network.clone(),
             events: engine.events.subscribe(),
@@ -225,12 +245,17 @@ impl App {
         &mut self,
         questions: &mut mpsc::Receiver<Question>,
         cancelled: &CancellationToken,
-    ) -> Result<(), ConsensusError> {
+    ) -> Result<Ended, ConsensusError> {
         self.recall();
         loop {
+            if let Role::Observer { until } = self.role
+                && self.height() > until
+            {
+                return Ok(Ended::CaughtUp);
+            }
             let wake = self.next_wake();
             tokio::select! {
-                () = cancelled.cancelled() => return Ok(()),
+                () = cancelled.cancelled() => return Ok(Ended::Cancelled),
                 Some(done) = self.jobs.join_next() => {
                     let done = done
                         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
@@ -313,7 +338,10 @@ impl App {
 
     /// Tells the engine to go on, once the block is committed and its time is over.
     fn start_next_height(&mut self, now: Instant) {
-        let is_over = self.decision.is_none() && now >= self.started + self.pace.block_interval;
+        // who is behind need not wait
+        let is_behind = matches!(self.role, Role::Observer { .. });
+        let is_due = is_behind || now >= self.started + self.pace.block_interval;
+        let is_over = self.decision.is_none() && is_due;
         if !is_over {
             return;
         }

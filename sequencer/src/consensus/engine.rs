@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use arc_malachitebft_app::types::codec::Codec;
 use arc_malachitebft_app::{
     config::{
         ConsensusConfig, DiscoveryConfig, GossipSubConfig, P2pConfig, PubSubMaxSizePerTopic,
@@ -26,13 +27,12 @@ use arc_malachitebft_app::{
     },
     metrics::{Metrics, SharedRegistry},
     net::Multiaddr,
-    types::Keypair,
     spawn::{
         spawn_consensus_actor, spawn_network_actor, spawn_node_actor, spawn_sync_actor,
         spawn_wal_actor,
     },
+    types::Keypair,
 };
-use arc_malachitebft_app::types::codec::Codec;
 use arc_malachitebft_signing::Signer;
 use bytesize::ByteSize;
 use libp2p::multiaddr::Protocol;
@@ -73,6 +73,8 @@ pub(super) struct EngineSetup<'a> {
     pub(super) peers: &'a [SocketAddr],
     /// File of the write-ahead log.
     pub(super) wal: &'a Path,
+    /// Whether this node proposes and votes, or only follows.
+    pub(super) is_voting: bool,
 }
 
 /// The running engine.
@@ -104,10 +106,10 @@ fn check_listen(listen: SocketAddr) -> Result<SocketAddr, ConsensusError> {
     listener.local_addr().map_err(error)
 }
 
-fn consensus_config(listen: &SocketAddr, peers: &[SocketAddr]) -> ConsensusConfig {
+fn consensus_config(listen: &SocketAddr, setup: &EngineSetup<'_>) -> ConsensusConfig {
     let p2p = P2pConfig {
         listen_addr: multiaddr(listen),
-        persistent_peers: peers.iter().map(multiaddr).collect(),
+        persistent_peers: setup.peers.iter().map(multiaddr).collect(),
         protocol: PubSubProtocol::GossipSub(GossipSubConfig::new(6, 12, 4, 2, true, false, true)),
         discovery: DiscoveryConfig {
             max_connections_per_ip: CONNECTIONS_PER_ADDRESS,
@@ -123,6 +125,7 @@ fn consensus_config(listen: &SocketAddr, peers: &[SocketAddr]) -> ConsensusConfi
         ..P2pConfig::default()
     };
     ConsensusConfig {
+        enabled: setup.is_voting,
         p2p,
         value_payload: ValuePayload::ProposalAndParts,
         ..ConsensusConfig::default()
@@ -184,10 +187,14 @@ impl Engine {
         ),
         ConsensusError,
     > {
-        let (config, sync) = (consensus_config(&listen, setup.peers), sync_config());
+        let (config, sync) = (consensus_config(&listen, &setup), sync_config());
         let peer = setup.identity.public().to_peer_id();
         let (key, peer) = (setup.address.0.0.to_vec(), peer.to_bytes());
-        let proof = setup.signer.sign_validator_proof(key, peer).await.map_err(failed)?;
+        let proof = setup
+            .signer
+            .sign_validator_proof(key, peer)
+            .await
+            .map_err(failed)?;
         let proof = WireCodec.encode(&proof).map_err(failed)?;
         let identity = NetworkIdentity::new_validator(
             setup.address.to_string(),

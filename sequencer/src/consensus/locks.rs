@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arc_malachitebft_app::consensus::SignedConsensusMsg;
 use arc_malachitebft_core_types::{
-    NilOrVal, PolkaCertificate, PolkaSignature, Proposal as _, SignedProposal, SignedVote, Vote as _,
-    VoteType,
+    NilOrVal, PolkaCertificate, PolkaSignature, Proposal as _, SignedProposal, SignedVote,
+    Vote as _, VoteType,
 };
 use protocol::{
     account::L1Address,
@@ -84,7 +84,12 @@ impl Heard {
         let place = (round, message.value().0);
         let is_new = *set.proposer(self.height, round) == proposer
             && !self.proposals.contains_key(&place)
-            && self.proposals.range((round, BlockId([0; 32]))..).take_while(|((at, _), _)| *at == round).count() < 2;
+            && self
+                .proposals
+                .range((round, BlockId([0; 32]))..)
+                .take_while(|((at, _), _)| *at == round)
+                .count()
+                < 2;
         if is_new && self.agreement.is_proposal_by(proposal, &proposer) {
             self.proposals.insert(place, proposal.clone());
         }
@@ -161,9 +166,9 @@ impl Heard {
         if !set.is_quorum(weight) {
             return None;
         }
-        let signatures = votes.iter().map(|(voter, signature)| {
-            PolkaSignature::new(SeatAddress(*voter), *signature)
-        });
+        let signatures = votes
+            .iter()
+            .map(|(voter, signature)| PolkaSignature::new(SeatAddress(*voter), *signature));
         Some(PolkaCertificate {
             height: EngineHeight(self.height),
             round: arc_malachitebft_core_types::Round::new(round.0),
@@ -181,3 +186,6 @@ impl Heard {
         self.proposals.get(&(round, block))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,7 +196,8 @@ impl Parts {
 
     /// Inits of one block at the present height, by round.
     pub(super) fn inits_of(&self, id: BlockId) -> impl Iterator<Item = &Init> {
-        self.inits().filter(move |init| init.signed.proposal.block == id)
+        self.inits()
+            .filter(move |init| init.signed.proposal.block == id)
     }
 
     /// The whole block, if both halves are here.
@@ -209,3 +210,6 @@ impl Parts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

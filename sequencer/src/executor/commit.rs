@@ -192,7 +192,8 @@ impl Executor {
                     transaction.action,
                     Action::Transfer { .. } | Action::TransferToNew { .. }
                 );
-                if let Some(to) = recipient.filter(|to| names_recipient && *to != transaction.from) {
+                if let Some(to) = recipient.filter(|to| names_recipient && *to != transaction.from)
+                {
                     outcome.mentions.push((to, place, *id));
                 }
                 place += 1;

@@ -193,8 +193,10 @@ fn fill(
             break;
         }
     }
-    let excused: BTreeMap<ListHash, &Entry> =
-        excused.into_iter().map(|entry| (entry.name, entry)).collect();
+    let excused: BTreeMap<ListHash, &Entry> = excused
+        .into_iter()
+        .map(|entry| (entry.name, entry))
+        .collect();
     let is_in = |entry: &Entry| listed.contains(&entry.name) && !excused.contains_key(&entry.name);
     // A follower of a failed entry has a nonce gap now: it is not invalid, it waits for the gap to be filled.
     failed.retain(|(entry, error)| error.code != api::ErrorCode::NonceGap && !is_in(entry));

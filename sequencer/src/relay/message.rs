@@ -37,6 +37,8 @@ pub(super) enum Question {
     Listed(Vec<ListHash>),
     /// The bundle of a batch whose proofs did not come.
     Bundle(u64),
+    /// The certificate of the newest block.
+    Tip,
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 struct Set {
     dir: TempDir,
     ports: Vec<SocketAddr>,
+    gossip: Vec<SocketAddr>,
     nodes: Vec<Option<(Node, HttpClient)>>,
     domain: Domain,
 }
@@ -31,37 +32,60 @@ fn free_ports(count: u8) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn config_of(dir: &Path, number: u8, ports: &[SocketAddr]) -> NodeConfig {
+fn others(ports: &[SocketAddr], own: SocketAddr) -> Vec<SocketAddr> {
+    ports.iter().filter(|port| **port != own).copied().collect()
+}
+
+fn config_of(
+    dir: &Path,
+    number: u8,
+    (ports, gossip): (&[SocketAddr], &[SocketAddr]),
+) -> NodeConfig {
     let mut config = config(&dir.join(format!("node-{number}")), INTERVAL);
     config.genesis = genesis_of(u8::try_from(ports.len()).unwrap());
     config.validator_key = validator_number(number);
     let own = ports[usize::from(number)];
     config.network.engine_listen = own;
-    config.network.engine_peers = ports.iter().filter(|port| **port != own).copied().collect();
+    config.network.engine_peers = others(ports, own);
+    let own = gossip[usize::from(number)];
+    config.network.gossip_listen = own;
+    config.network.gossip_peers = others(gossip, own);
     config
 }
 
 impl Set {
     async fn start(count: u8) -> Self {
+        let mut ports = free_ports(2 * count);
+        let gossip = ports.split_off(usize::from(count));
         let mut set = Self {
             dir: TempDir::new().unwrap(),
-            ports: free_ports(count),
+            ports,
+            gossip,
             nodes: (0..count).map(|_| None).collect(),
             domain: genesis_of(count).domain(),
         };
-        for number in 0..count {
-            set.start_one(number).await;
+        // all at once: a node waits for its peers' word before it votes
+        let launched: Vec<_> = (0..count).map(|number| set.launch(number)).collect();
+        for (place, launched) in set.nodes.iter_mut().zip(launched) {
+            *place = Some(launched.await.unwrap());
         }
         set
     }
 
     async fn start_one(&mut self, number: u8) {
-        let config = config_of(self.dir.path(), number, &self.ports);
+        let started = self.launch(number).await.unwrap();
+        self.nodes[usize::from(number)] = Some(started);
+    }
+
+    fn launch(&self, number: u8) -> tokio::task::JoinHandle<(Node, HttpClient)> {
+        let config = config_of(self.dir.path(), number, (&self.ports, &self.gossip));
         std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
-        let node = Node::start(config).await.unwrap();
-        let url = format!("http://{}", node.rpc_address());
-        let client = HttpClientBuilder::default().build(url).unwrap();
-        self.nodes[usize::from(number)] = Some((node, client));
+        tokio::spawn(async move {
+            let node = Node::start(config).await.unwrap();
+            let url = format!("http://{}", node.rpc_address());
+            let client = HttpClientBuilder::default().build(url).unwrap();
+            (node, client)
+        })
     }
 
     async fn stop_one(&mut self, number: u8) {
@@ -116,7 +140,12 @@ async fn four_validators_order_the_same_blocks() {
     let mut ids = Vec::new();
     for nonce in 0..8_u8 {
         let signed = sign_for(&set.domain, transfer(1, 2, nonce.into(), 10));
-        ids.push(set.client(nonce % COUNT).send_transaction(signed).await.unwrap());
+        ids.push(
+            set.client(nonce % COUNT)
+                .send_transaction(signed)
+                .await
+                .unwrap(),
+        );
         let id = ids.last().unwrap();
         wait_for(set.client(nonce % COUNT), id, Stage::Certified).await;
     }
@@ -124,7 +153,11 @@ async fn four_validators_order_the_same_blocks() {
     for number in 0..COUNT {
         set.wait_for_height(number, height).await;
         for id in &ids {
-            let status = set.client(number).transaction_status(id.clone()).await.unwrap();
+            let status = set
+                .client(number)
+                .transaction_status(id.clone())
+                .await
+                .unwrap();
             assert_eq!(status.stage, Stage::Certified, "node {number}");
         }
     }
@@ -143,7 +176,8 @@ async fn one_of_four_may_be_away_and_catches_up() {
     set.wait_for_height(3, before + 10).await;
     let target = set.height(3).await + 5;
     set.wait_for_height(3, target).await;
-    set.assert_equal_up_to(target.min(set.height(0).await)).await;
+    set.assert_equal_up_to(target.min(set.height(0).await))
+        .await;
     set.stop().await;
 }
 

@@ -39,7 +39,9 @@ const FIRST_HEIGHT: EngineHeight = EngineHeight(Height(1));
 /// The extension of a precommit for a block. Without the block nothing is listed.
 fn extension(executor: &Executor, block: Option<&Block>) -> Extension {
     Extension {
-        hashes: block.map(|block| executor.listable(block)).unwrap_or_default(),
+        hashes: block
+            .map(|block| executor.listable(block))
+            .unwrap_or_default(),
         time_ms: now_ms(),
         reports: Vec::new(),
     }

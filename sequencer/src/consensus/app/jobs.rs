@@ -1,8 +1,6 @@
 //! Work on other threads, and what becomes of it.
 
-use arc_malachitebft_app::engine::host::{
-    LocallyProposedValue, ProposedValue, SyncedValueOutcome,
-};
+use arc_malachitebft_app::engine::host::{LocallyProposedValue, ProposedValue, SyncedValueOutcome};
 use arc_malachitebft_core_types::Validity;
 use protocol::{
     block::{Block, BlockId},

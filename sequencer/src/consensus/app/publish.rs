@@ -40,9 +40,7 @@ impl App {
         for (sequence, part) in parts {
             let content = StreamContent::Data(part);
             let message = StreamMessage::new(stream.clone(), sequence, content);
-            let _ = self
-                .network
-                .cast(NetworkMsg::PublishProposalPart(message)); // the engine is stopping
+            let _ = self.network.cast(NetworkMsg::PublishProposalPart(message)); // the engine is stopping
         }
     }
 
