@@ -39,6 +39,11 @@ use crate::{
 /// Longest a graceful stop may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether the database is closed.
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
+/// Looks: a second. A worker of this process may hold the proof queue, and with it the database, for longer.
+const CLOSE_LOOKS: u32 = 200;
+
 /// Why a node does not start, or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -47,7 +52,7 @@ pub enum NodeError {
     Genesis(#[from] GenesisError),
     /// The key is not one that genesis names.
     #[error(
-        "genesis names the validators {expected}, the key given is of {actual}; give the right key file"
+        "genesis names validators {expected}; the key given is of {actual}: give the right key file"
     )]
     ValidatorKey {
         /// Addresses genesis names.
@@ -128,6 +133,7 @@ pub struct Node {
     engine_address: SocketAddr,
     gossip_address: SocketAddr,
     queue: Arc<RocksQueue>,
+    store: std::sync::Weak<Store>,
 }
 
 impl std::fmt::Debug for Node {
@@ -252,9 +258,18 @@ impl Node {
             }
             first
         };
-        tokio::time::timeout(STOP_TIMEOUT, all)
+        let result = tokio::time::timeout(STOP_TIMEOUT, all)
             .await
-            .unwrap_or(Err(NodeError::StopTimeout))
+            .unwrap_or(Err(NodeError::StopTimeout));
+        // The database closes with its last user; whoever starts a node on it next must find it closed.
+        drop(self.queue);
+        for _ in 0..CLOSE_LOOKS {
+            if self.store.strong_count() == 0 {
+                break;
+            }
+            tokio::time::sleep(CLOSE_PAUSE).await;
+        }
+        result
     }
 }
 
@@ -482,6 +497,7 @@ impl Opened {
             engine_address,
             gossip_address,
             queue,
+            store: Arc::downgrade(&shared.store),
         })
     }
 }

@@ -246,6 +246,16 @@ impl App {
         questions: &mut mpsc::Receiver<Question>,
         cancelled: &CancellationToken,
     ) -> Result<Ended, ConsensusError> {
+        let ended = self.run_loop(questions, cancelled).await;
+        self.jobs.shutdown().await; // what is being written is written to its end
+        ended
+    }
+
+    async fn run_loop(
+        &mut self,
+        questions: &mut mpsc::Receiver<Question>,
+        cancelled: &CancellationToken,
+    ) -> Result<Ended, ConsensusError> {
         self.recall();
         loop {
             if let Role::Observer { until } = self.role
