@@ -130,6 +130,7 @@ impl Set {
         }
     }
 
+    /// Stops all; none of them may have failed before.
     async fn stop(self) {
         for (node, _) in self.nodes.into_iter().flatten() {
             node.stop().await.unwrap();
