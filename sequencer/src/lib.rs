@@ -15,6 +15,7 @@ mod executor;
 mod failpoint;
 #[cfg(test)]
 mod fixture;
+pub mod guard;
 mod mempool;
 mod node;
 mod proving;

@@ -20,7 +20,7 @@ pub(super) fn to_protocol_round(round: engine::Round) -> Option<Round> {
     round.as_u32().map(Round)
 }
 
-fn to_engine_round(round: Option<Round>) -> engine::Round {
+pub(super) fn to_engine_round(round: Option<Round>) -> engine::Round {
     round.map_or(engine::Round::Nil, |round| engine::Round::new(round.0))
 }
 

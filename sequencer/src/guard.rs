@@ -1,0 +1,300 @@
+//! The signing guard: nothing that this validator's key signs leaves the node before it is on disk, and nothing is
+//! signed twice in different words (`sequencing.md`, "The set").
+//!
+//! A *slot* is a place for one message: (height, round, kind), or (kind, number, subject) for what has no round. The
+//! guard writes slot, digest, signature and, for an extension, its content to a log, syncs it, and only then returns
+//! the signature. Asked for the same message again it returns what it stored and writes nothing; asked for another in
+//! the same slot it refuses.
+//!
+//! # What is refused
+//! * A second message in a slot ([`GuardError::Conflict`]). There is one extension in a round: asked again for the
+//!   same block, whatever the new extension says, the stored one comes back (it has a clock inside, so a rebuilt one
+//!   differs); for another block it is a conflict, which takes two polkas in one round and so a third of the weight
+//!   at fault.
+//! * What is not stored and lies below the floor ([`GuardError::Below`]): a height below the highest that was ever
+//!   signed in, a height that [`SigningGuard::catch_up`] passed, a round [`ROUNDS_KEPT`] or more below the last one
+//!   of its height, a number [`NUMBERS_KEPT`] or more below the last one of its kind, a restart below the highest height.
+//! * Everything, after the disk failed once ([`GuardError::Poisoned`]): what was being written may be durable or not.
+//!
+//! The two newest heights stay stored, so that a node that crashed between signing and logging signs the same again.
+//!
+//! # The lock
+//! A precommit of a block records the lock (height, round, block). The engine's signer interface does not say by which
+//! proof of lock a later prevote for another block is allowed (Tendermint's rule L28), so the guard cannot tell an honest
+//! unlock from amnesia and refuses neither: refusing would wedge an honest validator. The engine's own log
+//! keeps its lock; whoever opens the guard compares [`SigningGuard::lock`] with that log, and if the log of that height
+//! is gone calls `catch_up` with the height, which makes the node silent where it could have contradicted its lock.
+//!
+//! # After a restore
+//! A guard from an older copy of the disk, or a new one, does not know what was signed since. Before it signs anything,
+//! [`SigningGuard::catch_up`] must raise its floor to the highest height in which this key can have signed: one above
+//! the highest height that peers have *decided*. The floor is durable and never falls, so the height must be backed
+//! by a certificate: an invented one silences the validator until the chain gets there.
+//!
+//! # On disk
+//! An append-only log of checksummed records (`log`), under an exclusive lock that a second process does not get. It is
+//! rewritten whole when it has grown past a bound. A record that was cut off while it was written is dropped, since
+//! its signature was never returned; any other damage is refused, never repaired.
+//!
+//! One signature costs one `fdatasync`; the test `a_guarded_signature_costs_one_write` prints how long that takes.
+//!
+//! What this module does not do: decide what is worth signing, or protect the key from whoever reads it.
+
+mod log;
+mod request;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard},
+};
+
+use protocol::{
+    account::L1Address,
+    block::BlockId,
+    number::{Height, Round},
+    transaction::Domain,
+    validator::{ValidatorKey, ValidatorSignature},
+    vote::{Extension, ExtensionError},
+};
+
+pub use request::GuardRequest;
+pub(crate) use request::validator_proof_digest;
+pub use slots::{Lock, NUMBERS_KEPT, NumberedKind, ROUNDS_KEPT, RoundKind, Slot};
+
+use log::Log;
+use slots::{Entry, Floor, Record, Refusal, Slots};
+
+/// Why the guard does not open or does not sign.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// The disk failed. After this every request is refused until the node restarts.
+    #[error("signing guard {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process has this guard open.
+    #[error("signing guard {path} is in use: another node runs on this data directory")]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The file is not what this guard wrote, and not merely cut off in its last record.
+    #[error(
+        "signing guard {path} is damaged at byte {offset}: {reason}; keep the file, and sign only with a new guard \
+         that has caught up with every height this key can have signed in"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the first bad record starts.
+        offset: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file belongs to another key or another chain.
+    #[error("signing guard {path} is for another {what}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Key or chain.
+        what: &'static str,
+    },
+    /// Something else was signed in this slot.
+    #[error("something else was signed in {slot:?} already")]
+    Conflict {
+        /// The slot.
+        slot: Slot,
+    },
+    /// The slot is below what the guard remembers.
+    #[error("{slot:?} is not stored and lies below what may be signed: {floor}")]
+    Below {
+        /// The slot.
+        slot: Slot,
+        /// The least height, round or number that is left.
+        floor: u64,
+    },
+    /// An extension that nobody would accept.
+    #[error("malformed extension: {0}")]
+    Extension(#[from] ExtensionError),
+    /// The disk failed before.
+    #[error("the signing guard refuses everything since its disk failed; restart the node")]
+    Poisoned,
+}
+
+#[derive(Debug)]
+struct Inner {
+    slots: Slots,
+    log: Log,
+    is_poisoned: bool,
+}
+
+impl Inner {
+    /// Makes a record durable, then true.
+    fn store(&mut self, record: Record) -> Result<(), GuardError> {
+        self.is_poisoned = true;
+        self.log.append(&record)?;
+        self.slots.apply(record);
+        if self.log.is_overgrown() {
+            self.log.replace(self.slots.records())?;
+        }
+        self.is_poisoned = false;
+        Ok(())
+    }
+
+    fn find(&self, slot: Slot) -> Result<Option<&Entry>, GuardError> {
+        self.slots
+            .find(&slot)
+            .map_err(|Refusal { floor }| GuardError::Below { slot, floor })
+    }
+}
+
+/// The key of a validator, and the record of everything it signed.
+#[derive(Debug)]
+pub struct SigningGuard {
+    key: ValidatorKey,
+    domain: Domain,
+    inner: Mutex<Inner>,
+}
+
+impl SigningGuard {
+    /// Opens the guard of this key and chain, or makes it. The directory must exist.
+    ///
+    /// # Errors
+    /// [`GuardError::InUse`], [`GuardError::Foreign`], [`GuardError::Damaged`], [`GuardError::Io`].
+    pub fn open(path: &Path, key: ValidatorKey, domain: Domain) -> Result<Self, GuardError> {
+        let slots = Slots::new(key.address(), domain);
+        let (log, slots) = Log::open(path, slots)?;
+        let inner = Inner {
+            slots,
+            log,
+            is_poisoned: false,
+        };
+        Ok(Self {
+            key,
+            domain,
+            inner: Mutex::new(inner),
+        })
+    }
+
+    fn inner(&self) -> Result<MutexGuard<'_, Inner>, GuardError> {
+        let inner = self.inner.lock().map_err(|_| GuardError::Poisoned)?;
+        if inner.is_poisoned {
+            return Err(GuardError::Poisoned);
+        }
+        Ok(inner)
+    }
+
+    /// Address of the key.
+    #[must_use]
+    pub fn address(&self) -> L1Address {
+        self.key.address()
+    }
+
+    /// Signs, or returns what was signed before for the same request.
+    ///
+    /// # Errors
+    /// [`GuardError::Conflict`], [`GuardError::Below`], [`GuardError::Io`], [`GuardError::Poisoned`].
+    pub fn sign(&self, request: &GuardRequest) -> Result<ValidatorSignature, GuardError> {
+        let (slot, digest) = (request.slot(), request.digest(&self.domain));
+        let mut inner = self.inner()?;
+        if let Some(stored) = inner.find(slot)? {
+            if stored.digest != digest {
+                return Err(GuardError::Conflict { slot });
+            }
+            return Ok(stored.signature);
+        }
+        let signature = self.key.sign(&digest);
+        let entry = Entry {
+            digest,
+            signature,
+            block: request.block(),
+            extension: None,
+        };
+        inner.store(Record::Signed(slot, entry))?;
+        Ok(signature)
+    }
+
+    /// Signs an extension, or returns the one that was signed before for this height, round and block.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`], and [`GuardError::Extension`].
+    pub fn sign_extension(
+        &self,
+        height: Height,
+        round: Round,
+        block: BlockId,
+        extension: Extension,
+    ) -> Result<(Extension, ValidatorSignature), GuardError> {
+        extension.check()?;
+        let slot = Slot::Round {
+            height,
+            round,
+            kind: RoundKind::Extension,
+        };
+        let mut inner = self.inner()?;
+        if let Some(stored) = inner.find(slot)? {
+            return match &stored.extension {
+                Some(extension) if stored.block == Some(block) => {
+                    Ok((extension.clone(), stored.signature))
+                }
+                _ => Err(GuardError::Conflict { slot }),
+            };
+        }
+        let digest = extension.digest(&self.domain, height, round, block);
+        let signature = self.key.sign(&digest);
+        let entry = Entry {
+            digest,
+            signature,
+            block: Some(block),
+            extension: Some(extension.clone()),
+        };
+        inner.store(Record::Signed(slot, entry))?;
+        Ok((extension, signature))
+    }
+
+    /// Signs that this key speaks from the peer of this id. Not guarded: two such proofs contradict nothing.
+    #[must_use]
+    pub fn sign_validator_proof(&self, peer_id: &[u8]) -> ValidatorSignature {
+        let digest = validator_proof_digest(&self.domain, peer_id);
+        self.key.sign(&digest)
+    }
+
+    /// The last block that was precommitted, and where.
+    ///
+    /// # Errors
+    /// [`GuardError::Poisoned`].
+    pub fn lock(&self) -> Result<Option<Lock>, GuardError> {
+        Ok(self.inner()?.slots.floor().lock)
+    }
+
+    /// The highest height in which anything was signed; 0 if nothing was.
+    ///
+    /// # Errors
+    /// [`GuardError::Poisoned`].
+    pub fn highest_signed(&self) -> Result<Height, GuardError> {
+        Ok(self.inner()?.slots.floor().signed)
+    }
+
+    /// From now on nothing at or below `height` is signed that is not stored. Durable; never lowers the floor.
+    ///
+    /// # Errors
+    /// [`GuardError::Io`], [`GuardError::Poisoned`].
+    pub fn catch_up(&self, height: Height) -> Result<(), GuardError> {
+        let mut inner = self.inner()?;
+        let floor = inner.slots.floor();
+        if floor.passed >= height {
+            return Ok(());
+        }
+        let floor = Floor {
+            passed: height,
+            ..floor
+        };
+        inner.store(Record::Floor(floor))
+    }
+}
