@@ -18,7 +18,7 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// Directory of the database; made if it does not exist.
     pub data_dir: PathBuf,
-    /// Key that certifies blocks; genesis names its address.
+    /// Key that signs for this validator; its address is in the set that genesis names.
     pub validator_key: ValidatorKey,
     /// Time between blocks, empty ones included.
     pub block_interval: Duration,
@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub jobs: JobsConfig,
     /// What is kept pending.
     pub mempool: MempoolConfig,
+    /// The other validators, and how long this node waits for them.
+    pub network: NetworkConfig,
     /// Encoded description of the chunk circuit's key: part of every bundle.
     pub chunk_key: Vec<u8>,
     /// Encoded description of the data circuit's key: part of every bundle.
@@ -37,7 +39,8 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Defaults for everything that has one: blocks every 200 ms, RPC on 127.0.0.1:8545, jobs on 127.0.0.1:8546.
+    /// Defaults for everything that has one: blocks every 200 ms, RPC on 127.0.0.1:8545, jobs on 127.0.0.1:8546, no
+    /// peers.
     #[must_use]
     pub fn new(
         genesis: Genesis,
@@ -54,6 +57,7 @@ impl NodeConfig {
             rpc: RpcConfig::default(),
             jobs: JobsConfig::default(),
             mempool: MempoolConfig::default(),
+            network: NetworkConfig::default(),
             chunk_key,
             data_key,
             proof_verifier,
@@ -150,6 +154,75 @@ impl Default for MempoolConfig {
             nonce_gap_max: 128,
             fee_min: Amount::ZERO,
             queue_max: 8_192,
+        }
+    }
+}
+
+/// How this node reaches the other validators of its set. A set of one needs none of it.
+///
+/// Both protocols open a connection in each direction that is configured; it is enough if one of two nodes names the
+/// other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// Address where this node's consensus engine is reached; port 0 picks a free one, which nobody can be told before.
+    pub engine_listen: SocketAddr,
+    /// Addresses of the other validators' engines.
+    pub engine_peers: Vec<SocketAddr>,
+    /// Address where submissions are gossiped; port 0 picks a free one.
+    pub gossip_listen: SocketAddr,
+    /// Addresses of the other nodes' gossip.
+    pub gossip_peers: Vec<SocketAddr>,
+    /// How long the steps of a round take at most.
+    pub timeouts: RoundTimeouts,
+    /// D of `sequencing.md`: a message between two connected honest nodes is assumed to take at most this long. Safety
+    /// does not depend on it.
+    pub delay_bound: Duration,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            engine_listen: any,
+            engine_peers: Vec::new(),
+            gossip_listen: any,
+            gossip_peers: Vec::new(),
+            timeouts: RoundTimeouts::default(),
+            delay_bound: Duration::from_millis(200),
+        }
+    }
+}
+
+/// How long the steps of a round are waited for: `step + round * step_delta`. Safety does not depend on any of them;
+/// too short ones cost rounds, too long ones cost time after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTimeouts {
+    /// For a proposal.
+    pub propose: Duration,
+    /// More for a proposal in each later round.
+    pub propose_delta: Duration,
+    /// For the rest of the prevotes, once two thirds have prevoted.
+    pub prevote: Duration,
+    /// More for prevotes in each later round.
+    pub prevote_delta: Duration,
+    /// For the rest of the precommits, once two thirds have precommitted.
+    pub precommit: Duration,
+    /// More for precommits in each later round.
+    pub precommit_delta: Duration,
+    /// Time between two repetitions of the own votes while a round does not end.
+    pub rebroadcast: Duration,
+}
+
+impl Default for RoundTimeouts {
+    fn default() -> Self {
+        Self {
+            propose: Duration::from_millis(1_500),
+            propose_delta: Duration::from_millis(500),
+            prevote: Duration::from_millis(500),
+            prevote_delta: Duration::from_millis(250),
+            precommit: Duration::from_millis(500),
+            precommit_delta: Duration::from_millis(250),
+            rebroadcast: Duration::from_secs(2),
         }
     }
 }

@@ -22,7 +22,7 @@ mod rpc;
 mod storage;
 mod telemetry;
 
-pub use config::{JobsConfig, MempoolConfig, NodeConfig, RpcConfig};
+pub use config::{JobsConfig, MempoolConfig, NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig};
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
