@@ -47,7 +47,7 @@ enum Command {
     Sequencer(sequencer::SequencerArgs),
     /// Run a prover worker: lease jobs of a node, prove them
     Prover(prover::ProverArgs),
-    /// Verify a bundle offline: no node, no network, no reference string
+    /// Verify a bundle, a checkpoint or evidence offline: no node, no network, no reference string
     Verify(verify::VerifyArgs),
     /// Make keys, look at balances, send payments
     Wallet(wallet::WalletArgs),

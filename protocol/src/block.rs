@@ -115,6 +115,16 @@ impl BlockCore {
     pub fn bid_hash(&self) -> Fr {
         field_from_be_bytes_mod_order(&self.hash())
     }
+
+    /// v = H(core, bid or none): keccak256("QUORATE/protocol/block/v1", core hash, encoded bid). What a certificate
+    /// names, without the certificate of the parent that a header carries.
+    #[must_use]
+    pub fn block_id(&self, bid: Option<&SignedBid>) -> BlockId {
+        let mut bytes = b"QUORATE/protocol/block/v1".to_vec();
+        bytes.extend_from_slice(&self.hash());
+        bytes.extend_from_slice(&to_bytes(&bid));
+        BlockId(keccak256(&bytes))
+    }
 }
 
 /// A block without its payload: what a proposer sends first, and what is judged before the payload is seen.
@@ -129,13 +139,10 @@ pub struct BlockHeader {
 }
 
 impl BlockHeader {
-    /// v = H(core, bid or none): keccak256("QUORATE/protocol/block/v1", core hash, encoded bid).
+    /// Name of the block: [`BlockCore::block_id`] with its bid.
     #[must_use]
     pub fn id(&self) -> BlockId {
-        let mut bytes = b"QUORATE/protocol/block/v1".to_vec();
-        bytes.extend_from_slice(&self.core.hash());
-        bytes.extend_from_slice(&to_bytes(&self.bid));
-        BlockId(keccak256(&bytes))
+        self.core.block_id(self.bid.as_ref())
     }
 }
 
