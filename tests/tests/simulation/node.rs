@@ -1,6 +1,9 @@
 //! One node: an engine, its host, and what happens between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::LazyLock,
+};
 
 use arc_malachitebft_core_consensus::{
     Error, Input, LocallyProposedValue, Params, ProposedValue, State, ValuePayload, process,
@@ -9,6 +12,7 @@ use arc_malachitebft_core_types::{
     Proposal as _, Round as EngineRound, ThresholdParams, Timeout, Validity, ValueOrigin,
     ValueResponse, Vote as _, VoteExtensionPolicy,
 };
+use arc_malachitebft_metrics::Metrics;
 use protocol::{
     account::L1Address,
     block::{Block, BlockHeader, BlockId},
@@ -28,6 +32,9 @@ use crate::{
     plan::Reveal,
     referee::Referee,
 };
+
+/// The engine counts for a dashboard; nothing here reads it.
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
 /// What a proposer does when it is asked for a block.
 #[derive(Clone, Copy, Default)]
@@ -156,7 +163,7 @@ impl Node {
         let result: Result<(), Error<Agreement>> = process!(
             input: input,
             state: engine,
-            metrics: &(),
+            metrics: &METRICS,
             with: effect => host.answer(effect)
         );
         // an error is right only where the guard refused; the node is silent then
