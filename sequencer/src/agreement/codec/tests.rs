@@ -557,7 +557,7 @@ fn a_payload_of_empty_entries_buys_no_memory() {
 
 #[test]
 fn messages_above_their_size_are_refused_before_they_are_read() {
-    let payload = Part::Payload(Box::new(Payload::default()));
+    let payload = Part::Payload(Box::default());
     let mut bytes = encode(&payload).unwrap().to_vec();
     bytes.resize(PART_BYTES_MAX + 1, 0);
     let expected = WireError::Long {
