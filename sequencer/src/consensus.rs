@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     agreement::{Agreement, GuardedSigner, SeatAddress},
     config::NetworkConfig,
+    evidence::EvidenceBook,
     executor::{CommitError, Executor},
     guard::{GuardError, SigningGuard},
     network::Gossip,
@@ -90,6 +91,7 @@ pub(crate) struct ConsensusSetup {
     pub(crate) executor: Arc<Executor>,
     pub(crate) guard: Arc<SigningGuard>,
     pub(crate) identity: Keypair,
+    pub(crate) evidence: Arc<EvidenceBook>,
     /// Whom to ask for the bytes of listed submissions, and how far the chain is.
     pub(crate) peers: Peers,
     pub(crate) network: NetworkConfig,
@@ -209,7 +211,7 @@ async fn assemble(
         guard,
         agreement,
         &engine,
-        setup.peers.clone(),
+        (setup.peers.clone(), Arc::clone(&setup.evidence)),
         (pace, role),
     );
     Ok((engine, app))

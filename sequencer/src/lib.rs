@@ -8,9 +8,11 @@
 pub mod agreement;
 mod batcher;
 mod chain;
+mod checkpoints;
 mod config;
 mod consensus;
 mod events;
+mod evidence;
 mod executor;
 mod failpoint;
 #[cfg(test)]

@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     batcher::{Batcher, BatcherError},
     chain::{Chain, ChainConstants, now_ms},
+    checkpoints::{Checkpoints, run_checkpoints},
     config::NodeConfig,
     consensus::{Consensus, ConsensusError, ConsensusSetup},
     events::Events,
+    evidence::EvidenceBook,
     executor::{Decided, Executor},
     failpoint,
     guard::{GuardError, SigningGuard},
@@ -369,10 +371,31 @@ impl Opened {
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
+        let (store, outlet) = (Arc::clone(&shared.store), shared.outlet.clone());
+        let (constants, dir) = (
+            shared.chain.constants.clone(),
+            config.data_dir.join("evidence"),
+        );
+        let evidence = EvidenceBook::open(
+            dir.clone(),
+            Arc::clone(&store),
+            constants.clone(),
+            outlet.clone(),
+        );
+        let evidence = evidence.map_err(|source| NodeError::Files { path: dir, source })?;
+        let evidence = Arc::new(evidence);
+        let checkpoints = Arc::new(Checkpoints::new(
+            store,
+            constants,
+            Arc::clone(&guard),
+            Arc::clone(&evidence),
+            outlet,
+        ));
         let relay = Relay::new(
             shared.clone(),
             Arc::clone(&queue),
             requests.clone(),
+            (Arc::clone(&evidence), Arc::clone(&checkpoints)),
             config.network.gossip_peers.len(),
         );
         let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
@@ -424,6 +447,11 @@ impl Opened {
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             ("gossip", result.map_err(NodeError::from))
         });
+        let (token, sealed) = (cancelled.clone(), events.clone());
+        components.spawn(async move {
+            let result = run_checkpoints(checkpoints, sealed, token).await;
+            ("checkpoints", result.map_err(NodeError::from))
+        });
         let token = cancelled.clone();
         let admission = shared.clone();
         components.spawn(async move {
@@ -440,6 +468,7 @@ impl Opened {
             executor,
             guard,
             identity,
+            evidence,
             peers: Some((Arc::clone(&relay), gossip.clone())),
             network: config.network.clone(),
             block_interval: config.block_interval,

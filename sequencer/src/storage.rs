@@ -7,6 +7,7 @@
 //! What this module does not do: repair. A damaged database is moved away and rebuilt from a backup or, once there
 //! are peers and a base layer, from them.
 
+mod checkpoints;
 mod ledger;
 mod open;
 mod queue;
@@ -103,10 +104,11 @@ pub(crate) enum Column {
     Witnesses,
     Proofs,
     Bundles,
+    Checkpoints,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -124,6 +126,7 @@ impl Column {
         Self::Witnesses,
         Self::Proofs,
         Self::Bundles,
+        Self::Checkpoints,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -138,6 +141,7 @@ impl Column {
                 | Self::Jobs
                 | Self::JobOrder
                 | Self::Bundles
+                | Self::Checkpoints
         )
     }
 
@@ -160,6 +164,7 @@ impl Column {
             Self::Witnesses => "witnesses",
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
+            Self::Checkpoints => "checkpoints",
         }
     }
 }

@@ -54,6 +54,7 @@ use super::{
 use crate::{
     agreement::{Agreement, BlockValue, EngineHeight, SeatAddress, Seats},
     config::RoundTimeouts,
+    evidence::EvidenceBook,
     executor::{Executor, Judged},
     guard::SigningGuard,
 };
@@ -175,9 +176,9 @@ struct Lock {
 pub(super) struct App {
     executor: Arc<Executor>,
     guard: Arc<SigningGuard>,
-    agreement: Agreement,
     address: L1Address,
     peers: Peers,
+    evidence: Arc<EvidenceBook>,
     pace: Pace,
     role: Role,
     consensus: ConsensusRef<Agreement>,
@@ -207,7 +208,7 @@ impl App {
         guard: Arc<SigningGuard>,
         agreement: Agreement,
         engine: &Engine,
-        peers: Peers,
+        (peers, evidence): (Peers, Arc<EvidenceBook>),
         (pace, role): (Pace, Role),
     ) -> Self {
         let height = Height(executor.tip().height.0.saturating_add(1));
@@ -217,8 +218,8 @@ impl App {
             heard: Heard::new(agreement, height),
             executor,
             guard,
-            agreement,
             peers,
+            evidence,
             pace,
             role,
             consensus: engine.consensus.clone(),
@@ -417,7 +418,7 @@ impl App {
         match event {
             Event::Received(message) => {
                 if let Some(evidence) = self.heard.take(&message, &set) {
-                    self.accuse(&evidence);
+                    self.accuse(evidence);
                 }
             }
             Event::Published(message) => {
@@ -440,16 +441,12 @@ impl App {
     }
 
     /// Two messages that no honest validator signs.
-    fn accuse(&self, evidence: &Evidence) {
-        match evidence.verify(&self.agreement.domain, &self.set()) {
-            Ok(finding) => tracing::warn!(
-                height = finding.height.0,
-                offender = %finding.offender,
-                offence = ?finding.offence,
-                "a validator contradicts itself"
-            ),
-            Err(error) => tracing::debug!(%error, "evidence shows nothing"),
-        }
+    fn accuse(&mut self, evidence: Evidence) {
+        let book = Arc::clone(&self.evidence);
+        self.jobs.spawn_blocking(move || {
+            book.record(evidence)?;
+            Ok(Done::Nothing)
+        });
     }
 
     /// Turns to the next height after a commit.
@@ -471,7 +468,7 @@ impl App {
             Arrival::Init(_, id) => self.tell_again(id),
             Arrival::Double(pair) => {
                 let id = pair.1.proposal.block;
-                self.accuse(&Evidence::DoubleProposal(pair.0, pair.1));
+                self.accuse(Evidence::DoubleProposal(pair.0, pair.1));
                 self.tell_again(id);
             }
             Arrival::Nothing | Arrival::Payload(_) => {}

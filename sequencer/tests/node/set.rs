@@ -56,7 +56,9 @@ fn config_of(
 impl Set {
     async fn start(count: u8) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer();
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer();
         let _ = logs.try_init(); // another test of this process may have done it
         let mut ports = free_ports(2 * count);
         let gossip = ports.split_off(usize::from(count));

@@ -1,0 +1,24 @@
+//! Certificates over sealed batches.
+
+use protocol::{checkpoint::Checkpoint, number::BatchNumber};
+use rocksdb::WriteBatch;
+
+use super::{Column, Durability, StorageError, Store};
+
+impl Store {
+    /// Stores the checkpoint of a batch, synced.
+    pub(crate) fn write_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+        let mut batch = WriteBatch::default();
+        let key = checkpoint.commitment.batch_number.0.to_be_bytes();
+        self.put(&mut batch, Column::Checkpoints, &key, checkpoint);
+        self.write(batch, Durability::Synced)
+    }
+
+    /// The checkpoint of a batch.
+    pub(crate) fn checkpoint(
+        &self,
+        number: BatchNumber,
+    ) -> Result<Option<Checkpoint>, StorageError> {
+        self.get(Column::Checkpoints, &number.0.to_be_bytes())
+    }
+}
