@@ -21,4 +21,17 @@ impl Store {
     ) -> Result<Option<Checkpoint>, StorageError> {
         self.get(Column::Checkpoints, &number.0.to_be_bytes())
     }
+
+    /// Number of the newest batch that has one; 0 if none has.
+    pub(crate) fn newest_checkpoint(&self) -> Result<u64, StorageError> {
+        let mut newest = 0;
+        self.scan(Column::Checkpoints, None, true, |key, _| {
+            let number = <[u8; 8]>::try_from(key);
+            newest = number
+                .map(u64::from_be_bytes)
+                .map_err(|_| self.corrupt("a key in column checkpoints"))?;
+            Ok(false)
+        })?;
+        Ok(newest)
+    }
 }
