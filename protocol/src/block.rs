@@ -371,16 +371,17 @@ pub fn apply_block(
     chain_id: u64,
     block: &Block,
 ) -> Result<BlockEffects, InvalidBlock> {
-    execute_block(state, tip, domain, chain_id, block).map(|(_, effects)| effects)
+    execute_block(state, tip, domain, chain_id, (block, &[])).map(|(_, effects)| effects)
 }
 
-/// [`apply_block`], with the execution for questions about what would have applied after it.
+/// [`apply_block`], with the execution for questions about what would have applied after it; entries whose signatures
+/// were checked before are not checked again.
 pub(crate) fn execute_block<'a>(
     state: &'a State,
     tip: &Tip,
     domain: &Domain,
     chain_id: u64,
-    block: &Block,
+    (block, checked): (&Block, &[bool]),
 ) -> Result<(BlockExecution<'a>, BlockEffects), InvalidBlock> {
     check_core(state, tip, chain_id, &block.header.core)?;
     if let Some(bid) = &block.header.bid {
@@ -410,7 +411,12 @@ pub(crate) fn execute_block<'a>(
     let bid = block.header.bid.iter();
     let claims: Vec<Claim> = bid
         .map(|signed| signed.bid.claim(domain))
-        .chain(entries.flat_map(|entry| entry.claims(domain)))
+        .chain(
+            entries
+                .enumerate()
+                .filter(|(place, _)| !checked.get(*place).copied().unwrap_or(false))
+                .flat_map(|(_, entry)| entry.claims(domain)),
+        )
         .collect();
     if !verify_batch(&claims) {
         return Err(InvalidBlock::Signature);
