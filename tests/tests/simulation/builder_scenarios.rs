@@ -94,7 +94,8 @@ fn a_swapped_certificate_is_the_proposers_fault_and_was_the_builders_in_the_draf
         (report.height, report.fault),
         (Height(2), Withheld::Invalid)
     );
-    assert_eq!(*reporters, BTreeSet::from(others(griefer)));
+    let honest = BTreeSet::from(others(griefer));
+    assert!(reporters.is_superset(&honest), "{reporters:?}");
     assert_eq!(burns(&draft), 1, "an honest builder loses its bid");
     // the bid binds the certificate: the header is refused, and what the payload holds is never asked
     let ours = with_a_swapped_certificate(true);
