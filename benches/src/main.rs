@@ -5,6 +5,7 @@
 
 mod demo;
 mod native;
+mod ordering;
 mod proving;
 mod report;
 mod rpc;
@@ -16,9 +17,10 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
+    ("ordering", ordering::rows),
     ("proving", proving::rows),
     ("verify", proving::verify_rows),
     ("demo", demo::rows),

@@ -8,7 +8,7 @@ use std::{
 
 use jsonrpsee::server::ServerHandle;
 use libp2p::identity::Keypair;
-use protocol::{genesis::GenesisError, state::State};
+use protocol::{genesis::GenesisError, number::Height, state::State};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -134,6 +134,7 @@ pub struct Node {
     jobs_address: SocketAddr,
     engine_address: SocketAddr,
     gossip_address: SocketAddr,
+    heights: watch::Receiver<Height>,
     queue: Arc<RocksQueue>,
     store: std::sync::Weak<Store>,
 }
@@ -203,6 +204,12 @@ impl Node {
     #[must_use]
     pub fn gossip_address(&self) -> SocketAddr {
         self.gossip_address
+    }
+
+    /// Newest committed height; changes with every block.
+    #[must_use]
+    pub fn heights(&self) -> watch::Receiver<Height> {
+        self.heights.clone()
     }
 
     /// The proof queue, for workers in this process.
@@ -416,6 +423,7 @@ impl Opened {
         let chain = Arc::clone(&shared.chain);
         let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
+        let heights = tip.clone();
         let domain = shared.chain.constants.domain;
         let relay = Arc::new(relay);
         let gossip = GossipConfig {
@@ -525,6 +533,7 @@ impl Opened {
             jobs_address: jobs.address,
             engine_address,
             gossip_address,
+            heights,
             queue,
             store: Arc::downgrade(&shared.store),
         })

@@ -1,0 +1,109 @@
+//! Ordering by a set: block time, operations per second, what a silent proposer costs, and how fast a node is back.
+//!
+//! All nodes run in this process and share the machine's cores and disk, each with a database, guard, log and ports of its
+//! own; messages cross loopback. The peer is the same engine with the same context, keys, extensions and log, whose
+//! application answers at once and keeps nothing: what is between the two is ours.
+
+mod bare;
+mod set;
+
+use std::time::{Duration, Instant};
+
+use crate::report::{Row, median};
+use set::Set;
+
+/// Blocks of one measurement.
+const BLOCKS: u64 = 60;
+/// Blocks before measuring.
+const WARM_UP: u64 = 10;
+/// Operations ordered in one measurement.
+const OPERATIONS: usize = 8_000;
+/// As fast as the set can.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Milliseconds between the blocks of a set, as its first node commits them.
+fn block_ms(count: u8) -> Vec<f64> {
+    runtime().block_on(async {
+        let set = Set::start(count, AT_ONCE).await;
+        set.reach(0, WARM_UP).await;
+        let times = set.commit_times(0, BLOCKS).await;
+        set.stop().await;
+        times
+    })
+}
+
+/// Operations ordered per second, sent to all nodes in turn, each operation checked, executed and stored by
+/// every node.
+fn ordered_per_second(count: u8) -> f64 {
+    let requests = set::signed(count, OPERATIONS);
+    runtime().block_on(async {
+        let set = Set::start(count, Duration::from_millis(200)).await;
+        let seconds = set.seconds_to_order(&requests).await;
+        set.stop().await;
+        OPERATIONS as f64 / seconds
+    })
+}
+
+/// What one silent proposer of four costs: the time of a height whose first round nobody proposes in, less that of others.
+fn nil_round_ms() -> f64 {
+    runtime().block_on(async {
+        let mut set = Set::start(4, AT_ONCE).await;
+        set.reach(0, WARM_UP).await;
+        set.stop_one(3).await;
+        let at = set.height(0);
+        set.reach(0, at + 2).await;
+        let mut times = set.commit_times(0, BLOCKS / 2).await;
+        set.stop().await;
+        times.sort_by(f64::total_cmp);
+        // one height in four waits for the silent one: the upper end against the middle
+        let slow = times[times.len() * 9 / 10];
+        slow - median(times)
+    })
+}
+
+/// Seconds from a node's start, with its data, until it has caught up and votes.
+fn recover_seconds() -> f64 {
+    runtime().block_on(async {
+        let mut set = Set::start(4, Duration::from_millis(50)).await;
+        set.reach(0, WARM_UP).await;
+        set.stop_one(3).await;
+        let at = set.height(0);
+        set.reach(0, at + 20).await;
+        let started = Instant::now();
+        set.start_one(3).await;
+        let target = set.height(0);
+        set.reach(3, target).await;
+        let seconds = started.elapsed().as_secs_f64();
+        set.stop().await;
+        seconds
+    })
+}
+
+/// All rows of this file.
+#[must_use]
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for count in [4, 7] {
+        let bare = median(runtime().block_on(bare::block_ms(count, WARM_UP, BLOCKS)));
+        let ours = median(block_ms(count));
+        let name = match count {
+            4 => "block_ms_p50_n4_vs_bare_engine".to_owned(),
+            _ => format!("block_ms_p50_n{count}"),
+        };
+        rows.push(Row::beside(&name, "ms", ours, bare, "bare engine"));
+    }
+    for count in [1, 4] {
+        let name = format!("ordered_per_second_n{count}");
+        rows.push(Row::alone(&name, "per second", ordered_per_second(count)));
+    }
+    rows.push(Row::alone("nil_round_ms", "ms", nil_round_ms()));
+    rows.push(Row::alone("recover_seconds", "s", recover_seconds()));
+    rows
+}
