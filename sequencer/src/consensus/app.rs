@@ -332,13 +332,8 @@ impl App {
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            for judgement in self.judged.values_mut() {
-                if matches!(judgement, Judgement::Unknown) {
-                    *judgement = Judgement::Pending;
-                }
-            }
             self.judged
-                .retain(|_, judgement| !matches!(judgement, Judgement::Pending));
+                .retain(|_, judgement| !matches!(judgement, Judgement::Unknown));
             self.judge_open();
             if let Some(wanted) = self.wanted.take() {
                 self.propose(wanted);
