@@ -1,3 +1,5 @@
+//! Signing, collecting, certifying.
+
 use protocol::validator::ValidatorKey;
 use tempfile::TempDir;
 

@@ -1,3 +1,5 @@
+//! What becomes a file.
+
 use protocol::{
     block::BlockId,
     number::{Height, Round},

@@ -1,3 +1,5 @@
+//! Blocks built, judged and committed on a small chain.
+
 use protocol::validity::Verdict;
 
 use super::*;

@@ -74,7 +74,7 @@ pub(crate) fn sources_are_allowed(lock: &Table, deny: &Table) -> Findings {
     findings
 }
 
-/// None of the packages that `deny.toml` bans is locked.
+/// None of the packages that `deny.toml` bans is locked, but for what only its named wrappers use.
 pub(crate) fn no_banned_package(lock: &Table, deny: &Table) -> Findings {
     let bans = deny
         .get("bans")
@@ -89,16 +89,33 @@ pub(crate) fn no_banned_package(lock: &Table, deny: &Table) -> Findings {
             .get("reason")
             .and_then(Value::as_str)
             .unwrap_or("no reason given");
-        reasons.extend(name.map(|name| (name, reason)));
+        let wrappers = ban.get("wrappers").and_then(Value::as_array);
+        let wrappers: Vec<&str> = wrappers
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        reasons.extend(name.map(|name| (name, (reason, wrappers))));
     }
     if reasons.is_empty() {
         return vec!["deny.toml: no bans found under [bans] deny".to_owned()];
     }
-    let locked = packages(lock).into_iter();
+    let locked = packages(lock);
+    let is_wrapped = |name: &str, wrappers: &[&str]| {
+        let uses = |entry: &Package<'_>| {
+            // a dependency is its name, with a version behind it if there are several
+            let mut names = entry.dependencies.iter().map(|one| one.split(' ').next());
+            names.any(|one| one == Some(name))
+        };
+        let mut users = locked.iter().filter(|entry| uses(entry)).peekable();
+        users.peek().is_some() && users.all(|entry| wrappers.contains(&entry.name))
+    };
     locked
+        .iter()
         .filter_map(|entry| {
-            let reason = reasons.get(entry.name)?;
-            Some(format!("Cargo.lock: {} is banned: {reason}", entry.name))
+            let (reason, wrappers) = reasons.get(entry.name)?;
+            let finding = || format!("Cargo.lock: {} is banned: {reason}", entry.name);
+            (!is_wrapped(entry.name, wrappers)).then(finding)
         })
         .collect()
 }
@@ -230,6 +247,20 @@ mod tests {
             |name: &str| no_banned_package(&lock(&[(name, "1.0.0", None, &[])]), &deny()).len();
         assert_eq!(check("evil"), 1);
         assert_eq!(check("evil-twin"), 0);
+        let wrapped = "[bans]\ndeny = [{ crate = \"evil\", wrappers = [\"zoo\"] }]";
+        let wrapped = parse("deny.toml", wrapped);
+        let used_by = |users: &[&str]| {
+            let mut entries: Vec<_> = vec![("evil", "1.0.0", None, &[] as &[&str])];
+            entries.extend(
+                users
+                    .iter()
+                    .map(|user| (*user, "1.0.0", None, &["evil"] as &[&str])),
+            );
+            no_banned_package(&lock(&entries), &wrapped).len()
+        };
+        assert_eq!(used_by(&["zoo"]), 0);
+        assert_eq!(used_by(&["zoo", "house"]), 1);
+        assert_eq!(used_by(&[]), 1, "nobody holds it");
         assert_eq!(
             no_banned_package(&lock(&[]), &parse("deny.toml", "")).len(),
             1

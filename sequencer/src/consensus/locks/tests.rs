@@ -1,3 +1,5 @@
+//! What is kept of what is heard.
+
 use arc_malachitebft_core_types::{
     Context as _, Round as EngineRound, SignedExtension, SignedMessage, Vote as _,
     VoteExtensionScope,

@@ -1,3 +1,5 @@
+//! What is kept of what arrives.
+
 use protocol::validator::{Validator, ValidatorKey};
 
 use super::*;
