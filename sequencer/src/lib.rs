@@ -30,6 +30,6 @@ mod telemetry;
 pub use config::{JobsConfig, MempoolConfig, NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig};
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
-pub use node::{Node, NodeError};
+pub use node::{Node, NodeError, Starting};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
 pub use storage::{Checked, StorageError, check_database};

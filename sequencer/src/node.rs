@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -124,6 +125,9 @@ impl From<BatcherError> for NodeError {
 
 type Component = (&'static str, Result<(), NodeError>);
 
+/// A node on its way up. Boxed, so that the engine is compiled here and not again in every program that starts a node.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Node, NodeError>> + Send>>;
+
 /// A running node.
 pub struct Node {
     components: JoinSet<Component>,
@@ -168,7 +172,12 @@ impl Node {
     ///
     /// # Errors
     /// Why the node does not start; nothing is left running.
-    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+    #[must_use]
+    pub fn start(config: NodeConfig) -> Starting {
+        Box::pin(Self::open(config))
+    }
+
+    async fn open(config: NodeConfig) -> Result<Self, NodeError> {
         config.genesis.check()?;
         check_validator(&config)?;
         telemetry::install();
