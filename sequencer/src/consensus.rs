@@ -18,11 +18,12 @@ use std::{
 };
 
 use arc_malachitebft_app::types::Keypair;
-use protocol::number::Height;
+use protocol::number::{Height, LeafIndex};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     agreement::{Agreement, GuardedSigner, SeatAddress},
+    builder::Exchange,
     config::NetworkConfig,
     executor::{CommitError, Executor},
     guard::{GuardError, SigningGuard},
@@ -97,6 +98,11 @@ pub(crate) struct ConsensusSetup {
     pub(crate) block_interval: std::time::Duration,
     /// Directory of the engine's log.
     pub(crate) dir: PathBuf,
+    /// Whether this node never votes.
+    pub(crate) is_follower: bool,
+    pub(crate) exchange: Arc<Exchange>,
+    /// Where this validator wants bids paid; without a leaf it takes none.
+    pub(crate) bid_leaf: Option<LeafIndex>,
 }
 
 /// Agreement, started.
@@ -151,6 +157,10 @@ impl Consensus {
 /// What this node does at first. A key that has signed above what this database and log remember stays silent until
 /// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers' certificates.
 async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
+    if setup.is_follower {
+        let until = app::FOLLOWED_HEIGHT_MAX;
+        return Ok(Role::Observer { until });
+    }
     let tip = setup.executor.tip().height;
     let signed = setup.guard.highest_signed()?;
     let has_log = wal_path(&setup.dir).exists();
@@ -202,6 +212,7 @@ async fn assemble(
         block_interval: setup.block_interval,
         timeouts: setup.network.timeouts,
         delay_bound: setup.network.delay_bound,
+        skew_bound: setup.network.skew_bound,
     };
     let (executor, guard) = (Arc::clone(&setup.executor), Arc::clone(&setup.guard));
     let app = App::new(
@@ -211,6 +222,7 @@ async fn assemble(
         &engine,
         setup.peers.clone(),
         (pace, role),
+        (Arc::clone(&setup.exchange), setup.bid_leaf),
     );
     Ok((engine, app))
 }

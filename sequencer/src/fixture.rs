@@ -13,7 +13,8 @@ use protocol::{
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{
-        Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
+        Action, Bid, Domain, SignedBid, SignedTransaction, Submission, Transaction, TransactionId,
+        group_hash,
     },
     validator::{ValidatorKey, ValidatorSet},
     vote::{Extension, Step, Vote},
@@ -125,6 +126,24 @@ pub(crate) fn sign_group(transactions: &[Transaction]) -> Submission {
         }
     };
     Submission::Group(transactions.iter().map(sign).collect())
+}
+
+/// A bid of this value for no core in particular, by leaf 1's key.
+pub(crate) fn bid_of(height: Height, value: Amount) -> SignedBid {
+    let mut bid = Bid {
+        leaf: LeafIndex(1),
+        height,
+        value,
+        core_hash: protocol::Fr::from(7_u64),
+        key: key(1).public(),
+        signature: key(1).sign(&protocol::Fr::from(0_u64)),
+    };
+    bid.signature = key(1).sign(&bid.message(&domain()));
+    SignedBid::new(
+        bid,
+        &domain(),
+        &ValidatorKey::from_bytes(&[0xbb; 32]).unwrap(),
+    )
 }
 
 /// The certificate of a validator whose weight is all there is.

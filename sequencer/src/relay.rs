@@ -6,6 +6,7 @@
 //! admitted or verified; every answer and every message has a limit. What this module does not do: move bytes
 //! (`network`), or decide what is valid.
 
+mod blocks;
 mod message;
 mod tell;
 
@@ -21,13 +22,14 @@ use libp2p::PeerId;
 use protocol::{
     certificate::ExtendedCertificate,
     codec::{from_bytes, to_bytes},
-    number::{BatchNumber, Height},
+    number::{BatchNumber, Height, LeafIndex},
     transaction::{Domain, ListHash, Submission},
     validator::{ValidatorSet, ValidatorSignature},
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    builder::Exchange,
     guard::validator_proof_digest,
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
@@ -56,6 +58,9 @@ pub(crate) struct Relay {
     domain: Domain,
     /// Peers that are configured.
     peers: usize,
+    exchange: Arc<Exchange>,
+    /// Where this validator wants bids paid.
+    bid_leaf: Option<LeafIndex>,
 }
 
 impl Relay {
@@ -64,9 +69,12 @@ impl Relay {
         queue: Arc<RocksQueue>,
         requests: mpsc::Sender<AdmissionRequest>,
         peers: usize,
+        (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
         Self {
             peers,
+            exchange,
+            bid_leaf,
             validators: shared.chain.constants.validators.clone(),
             domain: shared.chain.constants.domain,
             shared,
@@ -175,6 +183,12 @@ impl Relay {
     }
 }
 
+/// Judges where it may wait for the state.
+async fn apart(judge: impl FnOnce() -> Acceptance + Send + 'static) -> Acceptance {
+    let judged = tokio::task::spawn_blocking(judge).await;
+    judged.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
 #[async_trait]
 impl GossipHandler for Relay {
     async fn judge(&self, topic: Topic, _: PeerId, bytes: Bytes) -> Acceptance {
@@ -187,10 +201,16 @@ impl GossipHandler for Relay {
                 Ok(proven) => self.take_proof(proven).await,
                 Err(_) => Acceptance::Reject,
             },
-            // spoken by later versions: not this node's to judge
-            Topic::Bids | Topic::Reveals | Topic::Evidence | Topic::Checkpoints | Topic::Soft => {
-                Acceptance::Ignore
+            Topic::Bids => {
+                let exchange = Arc::clone(&self.exchange);
+                apart(move || exchange.take_bid_bytes(&bytes)).await
             }
+            Topic::Reveals => {
+                let exchange = Arc::clone(&self.exchange);
+                apart(move || exchange.take_reveal_bytes(bytes)).await
+            }
+            // spoken by later versions: not this node's to judge
+            Topic::Evidence | Topic::Checkpoints | Topic::Soft => Acceptance::Ignore,
         }
     }
 
@@ -206,6 +226,9 @@ impl GossipHandler for Relay {
                 let bundle = tokio::task::spawn_blocking(read).await.ok()?;
                 bundle.ok().flatten().map(Bytes::from)
             }
+            Question::BidLeaf => self.bid_leaf.map(|leaf| Bytes::from(to_bytes(&leaf))),
+            Question::Bid(name) => self.bid(&name),
+            Question::Block(height, id) => self.block(height, id).await,
             Question::Tip => {
                 let tip = self.shared.chain.view().tip.height;
                 let store = Arc::clone(&self.shared.store);

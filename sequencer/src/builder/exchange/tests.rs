@@ -1,0 +1,1 @@
+//! Bids and reveals as peers send them.
