@@ -13,6 +13,8 @@ mod exchange;
 mod leaves;
 mod produce;
 mod reports;
+#[cfg(test)]
+pub(crate) mod rig;
 
 pub(crate) use book::BidBook;
 pub(crate) use exchange::{Exchange, Reveal};

@@ -179,7 +179,7 @@ pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> Extend
 
 /// A node without network or threads.
 pub(crate) struct Rig {
-    pub(crate) executor: Executor,
+    pub(crate) executor: Arc<Executor>,
     pub(crate) queue: Arc<RocksQueue>,
     pub(crate) dir: Arc<TempDir>,
     pub(crate) now_ms: u64,
@@ -196,12 +196,20 @@ impl Rig {
         mempool: MempoolConfig,
         jobs: JobsConfig,
     ) -> Result<Self, StorageError> {
-        let genesis = genesis();
-        let store = Arc::new(Store::open(&dir.path().join("db"), &genesis)?);
+        Self::open_chain(&genesis(), dir, mempool, jobs)
+    }
+
+    pub(crate) fn open_chain(
+        genesis: &Genesis,
+        dir: Arc<TempDir>,
+        mempool: MempoolConfig,
+        jobs: JobsConfig,
+    ) -> Result<Self, StorageError> {
+        let store = Arc::new(Store::open(&dir.path().join("db"), genesis)?);
         store.read_for_start()?;
-        let (state, tip) = store.load_state(&genesis)?;
+        let (state, tip) = store.load_state(genesis)?;
         let recent = store.recent_blocks(tip.height)?;
-        let constants = ChainConstants::new(&genesis);
+        let constants = ChainConstants::new(genesis);
         let events = Events::new();
         let queue = Arc::new(RocksQueue::load(
             Arc::clone(&store),
@@ -233,7 +241,7 @@ impl Rig {
         };
         let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent);
         Ok(Self {
-            executor: Executor::new(shared, decided, tip_height),
+            executor: Arc::new(Executor::new(shared, decided, tip_height)),
             queue,
             dir,
             now_ms: tip.timestamp_ms,

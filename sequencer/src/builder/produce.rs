@@ -12,7 +12,7 @@ use protocol::{
     account::L1Address,
     block::{BlockHeader, Payload},
     number::{Amount, Height, Round},
-    transaction::{Bid, SignedBid},
+    transaction::{Bid, Domain, SignedBid},
 };
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exchange, Leaves, Reveal};
 use crate::{
     config::BuilderConfig,
-    executor::{Executor, OfferOrder, ProposeError},
+    executor::{Executor, Offer, OfferOrder, ProposeError},
     network::{Acceptance, Gossip},
     relay::Relay,
 };
@@ -54,20 +54,40 @@ struct Turn {
     pool: Option<(u64, usize)>,
 }
 
-impl Producer {
-    /// The payment of a bid whose value and core are to come.
-    fn payment(&self, height: Height) -> Bid {
-        let key = &self.config.collateral_key;
-        Bid {
-            leaf: self.config.collateral_leaf,
-            height,
-            value: Amount::ZERO,
-            core_hash: Fr::from(0_u64),
-            key: key.public(),
-            signature: key.sign(&Fr::from(0_u64)),
-        }
+/// The payment of a bid whose value and core are to come.
+pub(super) fn payment(config: &BuilderConfig, height: Height) -> Bid {
+    let key = &config.collateral_key;
+    Bid {
+        leaf: config.collateral_leaf,
+        height,
+        value: Amount::ZERO,
+        core_hash: Fr::from(0_u64),
+        key: key.public(),
+        signature: key.sign(&Fr::from(0_u64)),
     }
+}
 
+/// Signs an offer with both keys: what is told as a bid.
+pub(super) fn sign(
+    config: &BuilderConfig,
+    domain: &Domain,
+    payment: Bid,
+    offer: &Offer,
+) -> BlockHeader {
+    let mut bid = Bid {
+        value: offer.value,
+        core_hash: offer.core.bid_hash(),
+        ..payment
+    };
+    bid.signature = config.collateral_key.sign(&bid.message(domain));
+    BlockHeader {
+        core: offer.core.clone(),
+        bid: Some(SignedBid::new(bid, domain, &config.key)),
+        certificate: offer.certificate.clone(),
+    }
+}
+
+impl Producer {
     fn order(&self, height: Height) -> Option<OfferOrder> {
         let decided = self.executor.decided();
         let author: L1Address = *decided.set.proposer(height, Round(0));
@@ -81,24 +101,8 @@ impl Producer {
             fee_leaf: self.config.fee_leaf,
             strategy: self.config.strategy,
             share_percent: self.config.share_percent.min(100),
-            payment: self.payment(height),
+            payment: payment(&self.config, height),
         })
-    }
-
-    /// Signs an offer of `core` with both keys.
-    fn sign(&self, order: &OfferOrder, offer: &crate::executor::Offer) -> BlockHeader {
-        let domain = &self.executor.shared.chain.constants.domain;
-        let mut bid = Bid {
-            value: offer.value,
-            core_hash: offer.core.bid_hash(),
-            ..order.payment
-        };
-        bid.signature = self.config.collateral_key.sign(&bid.message(domain));
-        BlockHeader {
-            core: offer.core.clone(),
-            bid: Some(SignedBid::new(bid, domain, &self.config.key)),
-            certificate: offer.certificate.clone(),
-        }
     }
 
     /// Builds and bids once, if that beats what was bid before; returns the payload that is now for sale.
@@ -115,7 +119,8 @@ impl Producer {
         let Some(offer) = offer.filter(|offer| offer.value > turn.value) else {
             return Ok(None);
         };
-        let header = self.sign(&order, &offer);
+        let domain = &self.executor.shared.chain.constants.domain;
+        let header = sign(&self.config, domain, order.payment, &offer);
         let value = offer.value;
         if self.exchange.bid(header) != Acceptance::Accept {
             return Ok(None); // somebody bids more

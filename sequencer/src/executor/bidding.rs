@@ -173,3 +173,6 @@ impl Executor {
         income(&block.payload, &block.header.core.fee_leaves, leaf)
     }
 }
+
+#[cfg(test)]
+mod tests;
