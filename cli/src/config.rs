@@ -11,7 +11,10 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+mod builder;
+
 use crate::exit::{CliError, Exit};
+pub(crate) use builder::{BuilderSettings, Strategy};
 
 /// First letters of every environment variable that configures.
 const PREFIX: &str = "QUORATE__";
@@ -22,6 +25,8 @@ const PREFIX: &str = "QUORATE__";
 pub(crate) struct Settings {
     /// The node.
     pub(crate) sequencer: SequencerSettings,
+    /// A builder.
+    pub(crate) builder: BuilderSettings,
     /// A prover worker.
     pub(crate) prover: ProverSettings,
     /// The wallet.
@@ -38,6 +43,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) data: Option<PathBuf>,
     /// Where the validator's key is: `file:PATH` or `env:NAME`, 64 hex digits.
     pub(crate) validator_key: Option<String>,
+    /// Leaf where builders pay this validator; without one it takes no bids.
+    pub(crate) bid_leaf: Option<u32>,
     /// Address of the RPC.
     pub(crate) rpc: String,
     /// Address of the proof queue.
@@ -56,6 +63,7 @@ impl Default for SequencerSettings {
             genesis: None,
             data: None,
             validator_key: None,
+            bid_leaf: None,
             rpc: "127.0.0.1:8545".to_owned(),
             jobs: "127.0.0.1:8546".to_owned(),
             block_interval_ms: 200,
