@@ -5,7 +5,11 @@
 //! while every honest validator still gets it in time (rule 6), never later. What this module does not do: choose
 //! operations (`executor`), or judge.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use protocol::{
     Fr,
@@ -29,6 +33,8 @@ use crate::{
 const BIDS_MAX: u32 = 4;
 /// Between two looks at whether the pool is worth another bid.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two attempts to build what lacks something.
+const FETCH_PAUSE: Duration = Duration::from_millis(100);
 /// Heights for which payloads are remembered.
 const HEIGHTS_KEPT: u64 = 4;
 /// Payloads remembered: every bid of those heights.
@@ -52,6 +58,8 @@ struct Turn {
     value: Amount,
     /// The pool when it was looked at last.
     pool: Option<(u64, usize)>,
+    /// What was lacking is being fetched until then.
+    pause: Option<Instant>,
 }
 
 /// The payment of a bid whose value and core are to come.
@@ -110,8 +118,9 @@ impl Producer {
         let Some(order) = self.order(turn.height) else {
             return Ok(None);
         };
+        let is_pausing = turn.pause.is_some_and(|until| Instant::now() < until);
         let pool = self.executor.shared.pool().version();
-        if turn.bids >= BIDS_MAX || turn.pool == Some(pool) {
+        if is_pausing || turn.bids >= BIDS_MAX || turn.pool == Some(pool) {
             return Ok(None);
         }
         let offer = self.executor.offer(&order)?;
@@ -156,9 +165,7 @@ impl Shelf {
     /// The payload that is to be revealed, if it is on this shelf and there is still time.
     fn take(&self, reveal: &Reveal) -> Option<Box<Payload>> {
         let (_, payload) = self.0.get(&reveal.payload_root)?;
-        let is_in_time = reveal
-            .until
-            .is_some_and(|until| std::time::Instant::now() <= until);
+        let is_in_time = reveal.until.is_some_and(|until| Instant::now() <= until);
         if !is_in_time {
             tracing::warn!(
                 height = reveal.height.0,
@@ -235,7 +242,10 @@ pub(crate) async fn run_producer(
         match result {
             Ok(Some(payload)) => shelf.put(turn.height, payload),
             Ok(None) => {}
-            Err(lacking) => fetch(&producer, lacking),
+            Err(lacking) => {
+                turn.pause = Some(Instant::now() + FETCH_PAUSE);
+                fetch(&producer, lacking);
+            }
         }
     }
 }

@@ -492,6 +492,10 @@ impl App {
         self.locks.clear();
         self.wanted = None;
         self.retry_at = None;
+        let early: Vec<Init> = self.parts.inits().cloned().collect();
+        for init in &early {
+            self.see_bid(init);
+        }
         self.judge_open();
     }
 

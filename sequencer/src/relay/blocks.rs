@@ -76,3 +76,73 @@ impl Relay {
         from_bytes(&answer).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::vote::Withheld;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::builder::{
+        Exchange,
+        rig::{BidRig, COLLATERAL, PROPOSER_LEAF},
+    };
+    use crate::network::GossipHandler;
+
+    fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
+        let (exchange, _) = Exchange::new(Arc::clone(&rig.rig.executor));
+        let (requests, _) = mpsc::channel(1);
+        let shared = rig.rig.shared().clone();
+        let queue = Arc::clone(&rig.rig.queue);
+        Relay::new(shared, queue, requests, 0, (Arc::new(exchange), leaf))
+    }
+
+    async fn ask(relay: &Relay, question: Question) -> Option<Bytes> {
+        relay
+            .serve(PeerId::random(), to_bytes(&question).into())
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_block_is_given_by_its_id_decided_or_not() {
+        let mut rig = BidRig::new();
+        rig.send(1, 100);
+        let judged = rig.propose();
+        let block = (*judged.block).clone();
+        let (height, id) = (rig.next(), block.id());
+        let relay = relay_of(&rig, None);
+        assert_eq!(ask(&relay, Question::Block(height, id)).await, None);
+        rig.rig.shared().store.write_undecided(&block).unwrap();
+        let bytes = Some(Bytes::from(to_bytes(&block)));
+        assert_eq!(ask(&relay, Question::Block(height, id)).await, bytes);
+        rig.decide(block, 0, None);
+        assert_eq!(ask(&relay, Question::Block(height, id)).await, bytes);
+        let other = BlockId([7; 32]);
+        assert_eq!(ask(&relay, Question::Block(height, other)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_reported_bid_is_given_by_its_name() {
+        let mut rig = BidRig::new();
+        rig.decide_own(0, None);
+        rig.send(1, 100);
+        let header = rig.bid(COLLATERAL[0], 5);
+        let relay = relay_of(&rig, None);
+        let bid = header.bid.unwrap();
+        let name = bid.hash(&relay.domain);
+        assert_eq!(ask(&relay, Question::Bid(name)).await, None);
+        rig.rig.executor.charge(&header, Withheld::Missing).unwrap();
+        let bytes = Some(Bytes::from(to_bytes(&bid)));
+        assert_eq!(ask(&relay, Question::Bid(name)).await, bytes);
+    }
+
+    #[tokio::test]
+    async fn a_validator_says_where_it_wants_bids_paid() {
+        let rig = BidRig::new();
+        let silent = relay_of(&rig, None);
+        assert_eq!(ask(&silent, Question::BidLeaf).await, None);
+        let relay = relay_of(&rig, Some(PROPOSER_LEAF));
+        let bytes = ask(&relay, Question::BidLeaf).await.unwrap();
+        assert_eq!(from_bytes(&bytes), Ok(PROPOSER_LEAF));
+    }
+}

@@ -213,3 +213,6 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
