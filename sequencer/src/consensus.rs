@@ -205,7 +205,8 @@ async fn assemble(
         listen,
         peers: &setup.network.engine_peers,
         wal: &wal_path(&setup.dir),
-        is_voting: role == Role::Validator,
+        // a follower hears votes as they are cast; no key of the set is here to vote with
+        is_voting: role == Role::Validator || setup.is_follower,
     })
     .await?;
     let pace = Pace {

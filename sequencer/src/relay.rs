@@ -186,7 +186,10 @@ impl Relay {
 /// Judges where it may wait for the state.
 async fn apart(judge: impl FnOnce() -> Acceptance + Send + 'static) -> Acceptance {
     let judged = tokio::task::spawn_blocking(judge).await;
-    judged.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    judged.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Acceptance::Ignore, // the program ends
+    })
 }
 
 #[async_trait]

@@ -237,7 +237,11 @@ pub(crate) async fn run_producer(
                 turn = worked;
                 result
             }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            // the program ends; a panic is passed on
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         };
         match result {
             Ok(Some(payload)) => shelf.put(turn.height, payload),

@@ -169,7 +169,14 @@ impl Market {
             }
             tokio::time::sleep(Duration::from_millis(60)).await;
         }
-        panic!("no such block up to {from}");
+        let mut story = Vec::new();
+        for height in 1..from {
+            let block = self.block(height).await;
+            let bid = block.bid.as_ref().map(|bid| (bid.leaf, bid.value.clone()));
+            let (entries, burns) = (block.entries.len(), burns(&block));
+            story.push((height, block.certificate.round, bid, entries, burns));
+        }
+        panic!("no such block up to {from}: {story:?}");
     }
 
     async fn balance(&self, place: u8, leaf: u32) -> u128 {
