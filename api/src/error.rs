@@ -61,6 +61,9 @@ codes! {
     /// A worker name that cannot be used.
     InvalidWorker = -32145, "invalid worker description",
         "a worker's name has 1 to 64 letters, digits, '-', '_' or '.'";
+    /// The batch has no checkpoint yet.
+    CheckpointNotReady = -32132, "the batch has no checkpoint yet",
+        "validators sign a batch when it is sealed: ask again when quorate_status says it is certified";
     /// A limit on entries of one page.
     InvalidPage = -32131, "invalid page request",
         "use the cursor of the page before, and a limit of 1 to 1000";

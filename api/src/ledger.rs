@@ -333,6 +333,16 @@ pub struct BundleJson {
     pub bytes: BytesText,
 }
 
+/// The validators' certificate over a sealed batch: write the bytes to a file and `quorate verify checkpoint` it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointJson {
+    /// Batch.
+    pub number: u64,
+    /// The file's bytes.
+    pub bytes: BytesText,
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::{

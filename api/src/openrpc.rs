@@ -105,6 +105,12 @@ pub const METHODS: &[Method] = &[
         result: ("bundle", "Bundle"),
     },
     Method {
+        name: "quorate_checkpoint",
+        summary: "The validators' certificate over a sealed batch: a file that `quorate verify checkpoint` accepts.",
+        params: &[("number", "Integer")],
+        result: ("checkpoint", "Checkpoint"),
+    },
+    Method {
         name: "quorate_chain",
         summary: "What the chain is: domain, chain id, fee leaves, least fee, circuit version.",
         params: &[],

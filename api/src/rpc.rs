@@ -6,7 +6,7 @@ use jsonrpsee::{
 };
 
 use crate::{
-    ledger::{BatchJson, BlockJson, BundleJson, LeafJson, LeafProofJson, Page},
+    ledger::{BatchJson, BlockJson, BundleJson, CheckpointJson, LeafJson, LeafProofJson, Page},
     operation::{PointJson, SignedTransactionJson, SimulationJson, SimulationMember},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
     text::{AddressText, HashText},
@@ -77,6 +77,10 @@ pub trait Quorate {
     /// The bundle of a proven batch.
     #[method(name = "bundle")]
     async fn bundle(&self, number: u64) -> RpcResult<BundleJson>;
+
+    /// The validators' certificate over a sealed batch.
+    #[method(name = "checkpoint")]
+    async fn checkpoint(&self, number: u64) -> RpcResult<CheckpointJson>;
 
     /// What the chain is.
     #[method(name = "chain")]

@@ -98,10 +98,10 @@ impl Stage {
                 "replacement by the same key, expiry, eviction by a higher fee, or a balance spent elsewhere"
             }
             Self::Certified => {
-                "the validator signing another block at this height, or its batch never being proven"
+                "validators of more than a third of the weight signing another block at this height, or its batch never being proven"
             }
             Self::Proven => {
-                "the batch has no base layer yet: only this node's validator vouches for its place"
+                "the batch has no base layer yet: only the validator set vouches for its place"
             }
             Self::Failed => "nothing: sign the operation again",
         }
@@ -170,6 +170,14 @@ pub struct NodeStatus {
     pub mempool_operations: u64,
     /// Bytes pending.
     pub mempool_bytes: u64,
+    /// Validators of the set.
+    pub validators: u32,
+    /// Weight of the set.
+    pub weight_total: u64,
+    /// f: the most weight that may be faulty while blocks are safe and go on.
+    pub weight_faulty_max: u64,
+    /// Newest batch with a checkpoint: signatures of more than two thirds of the weight; 0 if none.
+    pub batch_certified: u64,
     /// Batch that is open.
     pub batch_open: u64,
     /// Newest sealed batch, 0 if none.

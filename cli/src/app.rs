@@ -51,7 +51,7 @@ enum Command {
     Builder(builder::BuilderArgs),
     /// Run a prover worker: lease jobs of a node, prove them
     Prover(prover::ProverArgs),
-    /// Verify a bundle offline: no node, no network, no reference string
+    /// Verify a bundle, a checkpoint or evidence offline: no node, no network, no reference string
     Verify(verify::VerifyArgs),
     /// Make keys, look at balances, send payments
     Wallet(wallet::WalletArgs),

@@ -3,6 +3,8 @@
 //! Unknown keys are errors in the file and in the environment. Secrets are not configuration: a key is named by
 //! `file:PATH` or `env:NAME`. Protocol constants are not configuration either: they are in genesis.
 
+mod network;
+
 use std::path::PathBuf;
 
 use figment::{
@@ -16,6 +18,8 @@ mod builder;
 use crate::exit::{CliError, Exit};
 pub(crate) use builder::{BuilderSettings, Strategy};
 
+pub(crate) use network::NetworkSettings;
+
 /// First letters of every environment variable that configures.
 const PREFIX: &str = "QUORATE__";
 
@@ -25,6 +29,8 @@ const PREFIX: &str = "QUORATE__";
 pub(crate) struct Settings {
     /// The node.
     pub(crate) sequencer: SequencerSettings,
+    /// The other validators.
+    pub(crate) network: NetworkSettings,
     /// A builder.
     pub(crate) builder: BuilderSettings,
     /// A prover worker.
@@ -212,6 +218,9 @@ mod tests {
             "[prover]\nthreads = \"two\"",
             "[",
             "[log]\nlevel = 1",
+            "[network]\nengine_peer = []",
+            "[network]\nengine_peers = \"127.0.0.1:1\"",
+            "[network]\npropose_ms = -1",
         ] {
             assert!(with_file(text).is_err(), "{text}");
         }
@@ -226,6 +235,7 @@ mod tests {
     fn flags_win() {
         let settings = Sources::default()
             .load([
+                flag("network.engine_peers", Some(vec!["127.0.0.1:9"])),
                 flag("wallet.rpc", Some("http://other")),
                 flag("prover.threads", None::<usize>),
             ])
@@ -234,5 +244,6 @@ mod tests {
             (settings.wallet.rpc.as_str(), settings.prover.threads),
             ("http://other", None)
         );
+        assert_eq!(settings.network.engine_peers, ["127.0.0.1:9"]);
     }
 }

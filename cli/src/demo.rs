@@ -2,6 +2,7 @@
 //!
 //! Nothing in its table is written down beforehand: every figure is measured in the run that prints it.
 
+pub(crate) mod agreement;
 pub(crate) mod figures;
 pub(crate) mod ledger;
 pub(crate) mod replay;

@@ -11,7 +11,7 @@ use protocol::{
     number::{Amount, LeafIndex, TokenId},
     signature::SecretKey,
     threaded::FeeLeaves,
-    validator::{ValidatorKey, ValidatorSet},
+    validator::{Validator, ValidatorKey, ValidatorSet},
 };
 
 /// Chain id of the development chain (anvil's).
@@ -24,6 +24,8 @@ pub(crate) const FUNDING: u128 = 1_000_000 * 1_000_000_000_000_000_000;
 pub(crate) const ACCOUNTS: u32 = 10;
 /// Most funded keys.
 pub(crate) const ACCOUNTS_MAX: u32 = 1_000;
+/// Most development validators: the protocol's limit of one set.
+pub(crate) const VALIDATORS_MAX: u32 = 100;
 
 /// A key that everybody knows.
 pub(crate) struct DevelopmentKey {
@@ -53,18 +55,29 @@ pub(crate) fn account(index: u32) -> DevelopmentKey {
     key_of(&format!("QUORATE/cli/devnet/account/{index}/v1"))
 }
 
-/// Scalar of the development validator's key.
-pub(crate) fn validator_scalar() -> [u8; 32] {
-    keccak256(b"QUORATE/cli/devnet/validator/v1")
+/// Scalar of the `index`-th validator's key, which everybody knows: keccak256("QUORATE/cli/devnet/validator/INDEX/v1").
+pub(crate) fn validator_scalar(index: u32) -> [u8; 32] {
+    keccak256(format!("QUORATE/cli/devnet/validator/{index}/v1").as_bytes())
 }
 
-/// The development validator's key.
-pub(crate) fn validator() -> ValidatorKey {
-    ValidatorKey::from_bytes(&validator_scalar()).expect("this hash is below the group order")
+/// The `index`-th validator's key, of less than [`VALIDATORS_MAX`].
+pub(crate) fn validator(index: u32) -> ValidatorKey {
+    ValidatorKey::from_bytes(&validator_scalar(index))
+        .expect("these hashes are below the group order: a test makes every key")
+}
+
+/// The first `count` development validators, of equal weight; 1 to [`VALIDATORS_MAX`].
+pub(crate) fn validators(count: u32) -> ValidatorSet {
+    let seats = (0..count).map(|index| Validator {
+        address: validator(index).address(),
+        weight: 1,
+    });
+    ValidatorSet::new(seats.collect()).expect("callers keep to the limit, and the keys differ")
 }
 
 /// A development genesis: leaf 0 collects fees in token 0, the funded keys follow, then `more`.
 pub(crate) fn genesis(
+    validators: ValidatorSet,
     accounts: u32,
     more: impl IntoIterator<Item = Leaf>,
     timestamp_ms: u64,
@@ -87,7 +100,7 @@ pub(crate) fn genesis(
         chain_id: CHAIN_ID,
         rollup: L1Address(rollup),
         reference_string: REFERENCE_STRING.to_owned(),
-        validators: ValidatorSet::of_one(validator().address()),
+        validators,
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).expect("one leaf"),
         timestamp_ms,
         leaves: std::iter::once(fee).chain(funded).chain(more).collect(),
@@ -108,11 +121,30 @@ mod tests {
 
     #[test]
     fn development_genesis_is_sound_and_marked() {
-        let genesis = genesis(3, [], 5);
+        let genesis = genesis(validators(1), 3, [], 5);
         assert_eq!(genesis.check(), Ok(()));
         assert!(genesis.is_development());
         assert_eq!(genesis.leaves.len(), 4);
         assert_eq!(genesis.leaves[1].key, account(0).secret.public().into());
-        assert_eq!(genesis.hash(), super::genesis(3, [], 5).hash());
+        assert_eq!(
+            genesis.hash(),
+            super::genesis(validators(1), 3, [], 5).hash()
+        );
+        assert_ne!(
+            genesis.hash(),
+            super::genesis(validators(2), 3, [], 5).hash()
+        );
+    }
+
+    #[test]
+    fn as_many_development_validators_as_a_set_holds_have_keys() {
+        let count = usize::try_from(VALIDATORS_MAX).expect("small");
+        assert_eq!(count, protocol::validator::VALIDATORS_MAX);
+        let set = validators(VALIDATORS_MAX);
+        assert_eq!(set.validators().len(), count);
+        // The published rule, written out once more.
+        let scalar = keccak256(b"QUORATE/cli/devnet/validator/99/v1");
+        let last = ValidatorKey::from_bytes(&scalar).expect("a key");
+        assert_eq!(set.weight_of(&last.address()), 1);
     }
 }

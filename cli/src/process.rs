@@ -1,6 +1,7 @@
 //! Processes: memory as Linux reports it, signals that ask to stop, and children that do not outlive their parent.
 
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -124,20 +125,17 @@ pub(crate) fn stop_with_parent(stop: &CancellationToken) {
     });
 }
 
-/// Asks a child to stop, and kills it if it does not.
-pub(crate) async fn end(mut child: Child, command: &Command) {
-    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else {
-        return;
-    };
+/// Asks a child to stop, and kills it if it does not; how it ended, unless that was seen before.
+pub(crate) async fn end(mut child: Child, command: &Command) -> Option<ExitStatus> {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok())?;
     // Fails only if the child is gone.
     let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-    if tokio::time::timeout(STOP_PATIENCE, child.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!(pid, program = ?command.as_std().get_program(), "a child did not stop in time; killing it");
-        let _ = child.kill().await;
+    if let Ok(ended) = tokio::time::timeout(STOP_PATIENCE, child.wait()).await {
+        return ended.ok();
     }
+    tracing::warn!(pid, program = ?command.as_std().get_program(), "a child did not stop in time; killing it");
+    let _ = child.kill().await;
+    child.try_wait().ok().flatten()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Starting a node with the keys it needs, and stopping it: shared by `quorate sequencer` and `quorate devnet`.
+//! Starting a node in this process with the keys it needs, and what its errors mean.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use protocol::genesis::Genesis;
 use protocol::number::Amount;
 use protocol::validator::ValidatorKey;
-use sequencer::{Node, NodeConfig, NodeError, PlonkVerifier, StorageError};
+use sequencer::{NetworkConfig, Node, NodeConfig, NodeError, PlonkVerifier, StorageError};
 
 use crate::commands::prover::{CHUNK_MEMORY_MB, DATA_MEMORY_MB};
 use crate::exit::{CliError, Exit};
@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) rpc: SocketAddr,
     /// Address of the proof queue.
     pub(crate) jobs: SocketAddr,
+    /// The other validators.
+    pub(crate) network: NetworkConfig,
     /// Time between blocks.
     pub(crate) block_interval: Duration,
     /// How long a worker's lease lasts after its last heartbeat.
@@ -57,6 +59,7 @@ impl Plan {
         config.jobs.chunk_memory_mb = CHUNK_MEMORY_MB;
         config.jobs.data_memory_mb = DATA_MEMORY_MB;
         config.mempool.fee_min = self.fee_min;
+        config.network = self.network;
         Ok(config)
     }
 }

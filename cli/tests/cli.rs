@@ -105,6 +105,8 @@ fn every_command_explains_itself_and_knows_json() {
         "sequencer",
         "prover",
         "verify",
+        "verify evidence",
+        "verify checkpoint",
         "wallet",
         "wallet new",
         "wallet import",

@@ -115,6 +115,16 @@ impl BlockCore {
     pub fn bid_hash(&self) -> Fr {
         field_from_be_bytes_mod_order(&self.hash())
     }
+
+    /// v = H(core, bid or none): keccak256("QUORATE/protocol/block/v1", core hash, encoded bid). What a certificate
+    /// names, without the certificate of the parent that a header carries.
+    #[must_use]
+    pub fn block_id(&self, bid: Option<&SignedBid>) -> BlockId {
+        let mut bytes = b"QUORATE/protocol/block/v1".to_vec();
+        bytes.extend_from_slice(&self.hash());
+        bytes.extend_from_slice(&to_bytes(&bid));
+        BlockId(keccak256(&bytes))
+    }
 }
 
 /// A block without its payload: what a proposer sends first, and what is judged before the payload is seen.
@@ -129,13 +139,10 @@ pub struct BlockHeader {
 }
 
 impl BlockHeader {
-    /// v = H(core, bid or none): keccak256("QUORATE/protocol/block/v1", core hash, encoded bid).
+    /// Name of the block: [`BlockCore::block_id`] with its bid.
     #[must_use]
     pub fn id(&self) -> BlockId {
-        let mut bytes = b"QUORATE/protocol/block/v1".to_vec();
-        bytes.extend_from_slice(&self.core.hash());
-        bytes.extend_from_slice(&to_bytes(&self.bid));
-        BlockId(keccak256(&bytes))
+        self.core.block_id(self.bid.as_ref())
     }
 }
 
@@ -364,16 +371,17 @@ pub fn apply_block(
     chain_id: u64,
     block: &Block,
 ) -> Result<BlockEffects, InvalidBlock> {
-    execute_block(state, tip, domain, chain_id, block).map(|(_, effects)| effects)
+    execute_block(state, tip, domain, chain_id, (block, &[])).map(|(_, effects)| effects)
 }
 
-/// [`apply_block`], with the execution for questions about what would have applied after it.
+/// [`apply_block`], with the execution for questions about what would have applied after it; entries whose signatures
+/// were checked before are not checked again.
 pub(crate) fn execute_block<'a>(
     state: &'a State,
     tip: &Tip,
     domain: &Domain,
     chain_id: u64,
-    block: &Block,
+    (block, checked): (&Block, &[bool]),
 ) -> Result<(BlockExecution<'a>, BlockEffects), InvalidBlock> {
     check_core(state, tip, chain_id, &block.header.core)?;
     if let Some(bid) = &block.header.bid {
@@ -403,7 +411,12 @@ pub(crate) fn execute_block<'a>(
     let bid = block.header.bid.iter();
     let claims: Vec<Claim> = bid
         .map(|signed| signed.bid.claim(domain))
-        .chain(entries.flat_map(|entry| entry.claims(domain)))
+        .chain(
+            entries
+                .enumerate()
+                .filter(|(place, _)| !checked.get(*place).copied().unwrap_or(false))
+                .flat_map(|(_, entry)| entry.claims(domain)),
+        )
         .collect();
     if !verify_batch(&claims) {
         return Err(InvalidBlock::Signature);

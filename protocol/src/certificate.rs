@@ -33,6 +33,9 @@ pub enum CertificateError {
     /// A signature that is not the signer's.
     #[error("the precommit of {0} has a signature that is not its own")]
     Signature(L1Address),
+    /// A signature on a checkpoint that is not the signer's.
+    #[error("{0} is named below a checkpoint that it did not sign")]
+    CheckpointSignature(L1Address),
     /// An extension whose signature is not the signer's.
     #[error("the extension of {0} has a signature that is not its own")]
     ExtensionSignature(L1Address),
@@ -86,7 +89,7 @@ fn precommit(height: Height, round: Round, block: BlockId) -> Vote {
 }
 
 /// Checks order and membership before any signature, then weight.
-fn check_signers<'a>(
+pub(crate) fn check_signers<'a>(
     signers: impl Iterator<Item = &'a L1Address>,
     set: &ValidatorSet,
 ) -> Result<(), CertificateError> {

@@ -11,7 +11,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     account::L1Address,
     block::BlockId,
+    checkpoint::SignedCommitment,
     number::{Height, Round},
+    preconfirmation::SignedPreconfirmation,
     transaction::Domain,
     validator::{ValidatorSet, ValidatorSignature},
     vote::{SignedProposal, SignedVote, Step, extension_digest},
@@ -46,6 +48,10 @@ pub enum Evidence {
         /// The vote against it.
         prevote: SignedVote,
     },
+    /// Two commitments to one batch from one root.
+    DoubleCheckpoint(Box<SignedCommitment>, Box<SignedCommitment>),
+    /// Two promises for one height that no block keeps together.
+    DoublePreconfirmation(SignedPreconfirmation, SignedPreconfirmation),
 }
 
 /// What a validator did.
@@ -59,6 +65,23 @@ pub enum Offence {
     DoubleExtension,
     /// A vote against its own lock, as long as no polka answers the challenge.
     BrokenLock,
+    /// Two commitments to one batch from one root.
+    DoubleCheckpoint,
+    /// Two promises that no block keeps together.
+    DoublePreconfirmation,
+}
+
+impl std::fmt::Display for Offence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::DoubleVote => "double vote",
+            Self::DoubleProposal => "double proposal",
+            Self::DoubleExtension => "double extension",
+            Self::BrokenLock => "broken lock",
+            Self::DoubleCheckpoint => "double checkpoint",
+            Self::DoublePreconfirmation => "double preconfirmation",
+        })
+    }
 }
 
 /// Who did what.
@@ -90,7 +113,7 @@ pub enum EvidenceError {
 }
 
 impl Evidence {
-    /// The messages' common height.
+    /// The messages' common height; the lower one of two commitments, whose last blocks may differ.
     #[must_use]
     pub fn height(&self) -> Height {
         match self {
@@ -98,6 +121,14 @@ impl Evidence {
             Self::DoubleProposal(first, _) => first.proposal.height,
             Self::DoubleExtension { height, .. } => *height,
             Self::LockChallenge { precommit, .. } => precommit.vote.height,
+            Self::DoubleCheckpoint(first, second) => {
+                let heights = (
+                    &first.commitment.last_height,
+                    &second.commitment.last_height,
+                );
+                *heights.0.min(heights.1)
+            }
+            Self::DoublePreconfirmation(first, _) => first.preconfirmation.height,
         }
     }
 
@@ -144,6 +175,24 @@ impl Evidence {
                 broken_lock(precommit, prevote)?;
                 check_votes(domain, [precommit, prevote])?;
                 (precommit.validator, Offence::BrokenLock)
+            }
+            Self::DoubleCheckpoint(first, second) => {
+                double_checkpoint(first, second)?;
+                for one in [first, second] {
+                    if !one.is_authentic(domain) {
+                        return Err(EvidenceError::Signature(one.validator));
+                    }
+                }
+                (first.validator, Offence::DoubleCheckpoint)
+            }
+            Self::DoublePreconfirmation(first, second) => {
+                double_preconfirmation(first, second)?;
+                for one in [first, second] {
+                    if !one.is_authentic(domain) {
+                        return Err(EvidenceError::Signature(one.proposer));
+                    }
+                }
+                (first.proposer, Offence::DoublePreconfirmation)
             }
         };
         if set.weight_of(&offender) == 0 {
@@ -222,6 +271,42 @@ fn double_proposal(first: &SignedProposal, second: &SignedProposal) -> Result<()
     let says_the_same = one.block == other.block && one.pol_round == other.pol_round;
     if says_the_same {
         return Err(EvidenceError::Same);
+    }
+    Ok(())
+}
+
+fn double_checkpoint(
+    first: &SignedCommitment,
+    second: &SignedCommitment,
+) -> Result<(), EvidenceError> {
+    let (one, other) = (&first.commitment, &second.commitment);
+    if first.validator != second.validator {
+        return Err(EvidenceError::Unrelated("signers"));
+    }
+    if (one.batch_number, one.root_before) != (other.batch_number, other.root_before) {
+        return Err(EvidenceError::Unrelated("batch number or root before"));
+    }
+    if one == other {
+        return Err(EvidenceError::Same);
+    }
+    Ok(())
+}
+
+fn double_preconfirmation(
+    first: &SignedPreconfirmation,
+    second: &SignedPreconfirmation,
+) -> Result<(), EvidenceError> {
+    let (one, other) = (&first.preconfirmation, &second.preconfirmation);
+    if first.proposer != second.proposer {
+        return Err(EvidenceError::Unrelated("signers"));
+    }
+    if one == other {
+        return Err(EvidenceError::Same);
+    }
+    if !one.conflicts_with(other) {
+        return Err(EvidenceError::Unrelated(
+            "one height, and either the place or the transaction, must be equal",
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! [`crate::block::apply_block`] like any other block. What this module does not do: decide what is valid.
 
 mod draft;
+mod succession;
 mod world;
 
 use ark_bn254::Fr;
@@ -14,6 +15,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::BTreeMap;
 
 pub use draft::{Draft, Drafter, random_item};
+pub use succession::Succession;
 pub use world::{BlockShape, TracedBatch, World, trace_batch};
 
 use crate::{

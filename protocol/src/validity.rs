@@ -137,14 +137,25 @@ impl Verdict {
 /// Judges a whole block.
 #[must_use]
 pub fn verdict(block: &Block, prefix: &DecidedPrefix<'_>) -> Verdict {
-    match judge(block, prefix) {
+    verdict_with(block, prefix, &[])
+}
+
+/// [`verdict`], by a node that has checked the signatures of some entries before: when it took them into its pool,
+/// byte for byte. `checked[i]` says so of `payload.entries[i]`; what is not said is checked here. The answer is the same.
+#[must_use]
+pub fn verdict_with(block: &Block, prefix: &DecidedPrefix<'_>, checked: &[bool]) -> Verdict {
+    match judge(block, prefix, checked) {
         Ok(effects) => Verdict::Valid(Box::new(effects)),
         Err(Refusal::Invalid(reason)) => Verdict::Invalid(reason),
         Err(Refusal::Unknown(missing)) => Verdict::Unknown(missing),
     }
 }
 
-fn judge(block: &Block, prefix: &DecidedPrefix<'_>) -> Result<BlockEffects, Refusal> {
+fn judge(
+    block: &Block,
+    prefix: &DecidedPrefix<'_>,
+    checked: &[bool],
+) -> Result<BlockEffects, Refusal> {
     check_header(&block.header, prefix)?;
     check_inbox(block, prefix)?;
     check_burns(block, prefix)?;
@@ -156,7 +167,7 @@ fn judge(block: &Block, prefix: &DecidedPrefix<'_>) -> Result<BlockEffects, Refu
         prefix.tip,
         prefix.domain,
         prefix.chain_id,
-        block,
+        (block, checked),
     )?;
     check_list(block, &listed, &after, prefix.domain)?;
     Ok(effects)

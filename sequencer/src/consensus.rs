@@ -25,6 +25,7 @@ use crate::{
     agreement::{Agreement, GuardedSigner, SeatAddress},
     builder::Exchange,
     config::NetworkConfig,
+    evidence::EvidenceBook,
     executor::{CommitError, Executor},
     guard::{GuardError, SigningGuard},
     network::Gossip,
@@ -91,6 +92,7 @@ pub(crate) struct ConsensusSetup {
     pub(crate) executor: Arc<Executor>,
     pub(crate) guard: Arc<SigningGuard>,
     pub(crate) identity: Keypair,
+    pub(crate) evidence: Arc<EvidenceBook>,
     /// Whom to ask for the bytes of listed submissions, and how far the chain is.
     pub(crate) peers: Peers,
     pub(crate) network: NetworkConfig,
@@ -221,7 +223,7 @@ async fn assemble(
         guard,
         agreement,
         &engine,
-        setup.peers.clone(),
+        (setup.peers.clone(), Arc::clone(&setup.evidence)),
         (pace, role),
         (Arc::clone(&setup.exchange), setup.bid_leaf),
     );

@@ -177,9 +177,23 @@ impl Executor {
     /// # Errors
     /// [`Stale`].
     pub(crate) fn judge(&self, block: &Block) -> Result<Verdict, Stale> {
+        let checked = self.checked(block);
         self.on_prefix(block.header.core.height, |prefix| {
-            validity::verdict(block, prefix)
+            validity::verdict_with(block, prefix, &checked)
         })
+    }
+
+    /// Entries that stand in the pool byte for byte: their signatures were checked on the way in.
+    fn checked(&self, block: &Block) -> Vec<bool> {
+        let pool = self.shared.pool();
+        let entries = block.payload.entries.iter();
+        let checked = entries.map(|entry| match entry {
+            protocol::block::Entry::Submission { submission, .. } => {
+                pool.holding(submission).is_some()
+            }
+            protocol::block::Entry::BidBurn(_) => false,
+        });
+        checked.collect()
     }
 
     /// Names that this node may list in a vote for `block`: what is pending, applies, and came at an earlier height.

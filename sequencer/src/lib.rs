@@ -9,9 +9,11 @@ pub mod agreement;
 mod batcher;
 mod builder;
 mod chain;
+mod checkpoints;
 mod config;
 mod consensus;
 mod events;
+mod evidence;
 mod executor;
 mod failpoint;
 #[cfg(test)]

@@ -57,6 +57,43 @@ const PUBLISH_BYTES_MAX: usize = 32 << 20;
 /// Peers asked one after another for one request.
 const REQUEST_PEERS_MAX: usize = 8;
 
+/// Names this module's metrics for whoever reads them.
+pub(crate) fn describe_metrics() {
+    ::metrics::describe_counter!(
+        "sequencer_gossip_messages_total",
+        "messages judged, by topic and verdict"
+    );
+    ::metrics::describe_counter!(
+        "sequencer_gossip_dropped_total",
+        "messages not judged or not sent, by topic and reason"
+    );
+    ::metrics::describe_counter!(
+        "sequencer_gossip_answers_total",
+        "requests of peers answered, with bytes or with nothing"
+    );
+    ::metrics::describe_counter!(
+        "sequencer_gossip_bans_total",
+        "peers banned for what they sent"
+    );
+    ::metrics::describe_counter!(
+        "sequencer_gossip_refused_connections_total",
+        "connections the gate refused"
+    );
+    ::metrics::describe_gauge!("sequencer_gossip_peers", "connected peers");
+    ::metrics::describe_gauge!(
+        "sequencer_gossip_queue_messages",
+        "messages waiting for a verdict"
+    );
+    ::metrics::describe_gauge!(
+        "sequencer_gossip_queue_bytes",
+        "bytes waiting for a verdict or being judged"
+    );
+    ::metrics::describe_gauge!(
+        "sequencer_gossip_held_bytes",
+        "bytes of long messages held to be served"
+    );
+}
+
 /// What the node thinks of messages and has to give; shared by all peers, so it must be quick and bounded itself.
 #[async_trait]
 pub trait GossipHandler: Send + Sync + 'static {

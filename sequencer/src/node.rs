@@ -19,9 +19,11 @@ use crate::{
     batcher::{Batcher, BatcherError},
     builder::{Exchange, Leaves, Producer, run_leaves, run_producer},
     chain::{Chain, ChainConstants, now_ms},
+    checkpoints::{Checkpoints, run_checkpoints},
     config::NodeConfig,
     consensus::{Consensus, ConsensusError, ConsensusSetup},
     events::Events,
+    evidence::EvidenceBook,
     executor::{Decided, Executor},
     failpoint,
     guard::{GuardError, SigningGuard},
@@ -40,6 +42,11 @@ use crate::{
 /// Longest a graceful stop may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether the database is closed.
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
+/// Looks: a second. A worker of this process may hold the proof queue, and with it the database, for longer.
+const CLOSE_LOOKS: u32 = 200;
+
 /// Why a node does not start, or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -48,7 +55,7 @@ pub enum NodeError {
     Genesis(#[from] GenesisError),
     /// The key is not one that genesis names.
     #[error(
-        "genesis names the validators {expected}, the key given is of {actual}; give the right key file"
+        "genesis names validators {expected}; the key given is of {actual}: give the right key file"
     )]
     ValidatorKey {
         /// Addresses genesis names.
@@ -134,6 +141,7 @@ pub struct Node {
     engine_address: SocketAddr,
     gossip_address: SocketAddr,
     queue: Arc<RocksQueue>,
+    store: std::sync::Weak<Store>,
 }
 
 impl std::fmt::Debug for Node {
@@ -262,9 +270,18 @@ impl Node {
             }
             first
         };
-        tokio::time::timeout(STOP_TIMEOUT, all)
+        let result = tokio::time::timeout(STOP_TIMEOUT, all)
             .await
-            .unwrap_or(Err(NodeError::StopTimeout))
+            .unwrap_or(Err(NodeError::StopTimeout));
+        // The database closes with its last user; whoever starts a node on it next must find it closed.
+        drop(self.queue);
+        for _ in 0..CLOSE_LOOKS {
+            if self.store.strong_count() == 0 {
+                break;
+            }
+            tokio::time::sleep(CLOSE_PAUSE).await;
+        }
+        result
     }
 }
 
@@ -372,10 +389,31 @@ impl Opened {
         executor.reports.restore(shared.store.charges()?);
         let (exchange, sold) = Exchange::new(Arc::clone(&executor));
         let exchange = Arc::new(exchange);
+        let (store, outlet) = (Arc::clone(&shared.store), shared.outlet.clone());
+        let (constants, dir) = (
+            shared.chain.constants.clone(),
+            config.data_dir.join("evidence"),
+        );
+        let evidence = EvidenceBook::open(
+            dir.clone(),
+            Arc::clone(&store),
+            constants.clone(),
+            outlet.clone(),
+        );
+        let evidence = evidence.map_err(|source| NodeError::Files { path: dir, source })?;
+        let evidence = Arc::new(evidence);
+        let checkpoints = Arc::new(Checkpoints::new(
+            store,
+            constants,
+            Arc::clone(&guard),
+            Arc::clone(&evidence),
+            outlet,
+        ));
         let relay = Relay::new(
             shared.clone(),
             Arc::clone(&queue),
             requests.clone(),
+            (Arc::clone(&evidence), Arc::clone(&checkpoints)),
             config.network.gossip_peers.len(),
             (Arc::clone(&exchange), config.bid_leaf),
         );
@@ -426,6 +464,14 @@ impl Opened {
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             ("gossip", result.map_err(NodeError::from))
         });
+        // a follower signs nothing
+        if !config.is_follower {
+            let (token, sealed) = (cancelled.clone(), events.clone());
+            components.spawn(async move {
+                let result = run_checkpoints(checkpoints, sealed, token).await;
+                ("checkpoints", result.map_err(NodeError::from))
+            });
+        }
         let token = cancelled.clone();
         let admission = shared.clone();
         components.spawn(async move {
@@ -461,6 +507,7 @@ impl Opened {
             executor,
             guard,
             identity,
+            evidence,
             peers: Some((Arc::clone(&relay), gossip.clone())),
             network: config.network.clone(),
             block_interval: config.block_interval,
@@ -521,6 +568,7 @@ impl Opened {
             engine_address,
             gossip_address,
             queue,
+            store: Arc::downgrade(&shared.store),
         })
     }
 }

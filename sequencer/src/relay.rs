@@ -21,6 +21,7 @@ use bytes::Bytes;
 use libp2p::PeerId;
 use protocol::{
     certificate::ExtendedCertificate,
+    checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
     number::{BatchNumber, Height, LeafIndex},
     transaction::{Domain, ListHash, Submission},
@@ -30,6 +31,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     builder::Exchange,
+    checkpoints::{Checkpoints, Signed},
+    evidence::{EvidenceBook, Recorded},
     guard::validator_proof_digest,
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
@@ -54,6 +57,8 @@ pub(crate) struct Relay {
     shared: Admission,
     queue: Arc<RocksQueue>,
     requests: mpsc::Sender<AdmissionRequest>,
+    evidence: Arc<EvidenceBook>,
+    checkpoints: Arc<Checkpoints>,
     validators: ValidatorSet,
     domain: Domain,
     /// Peers that are configured.
@@ -68,6 +73,7 @@ impl Relay {
         shared: Admission,
         queue: Arc<RocksQueue>,
         requests: mpsc::Sender<AdmissionRequest>,
+        (evidence, checkpoints): (Arc<EvidenceBook>, Arc<Checkpoints>),
         peers: usize,
         (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
@@ -80,6 +86,8 @@ impl Relay {
             shared,
             queue,
             requests,
+            evidence,
+            checkpoints,
         }
     }
 
@@ -122,6 +130,24 @@ impl Relay {
             Ok(Submitted::Rejected) => Acceptance::Reject,
             // a job this node has not made yet, or has done
             Ok(Submitted::Duplicate) | Err(_) => Acceptance::Ignore,
+        }
+    }
+
+    async fn take_evidence(&self, bytes: Bytes) -> Acceptance {
+        let book = Arc::clone(&self.evidence);
+        match tokio::task::spawn_blocking(move || book.take(&bytes)).await {
+            Ok(Recorded::New) => Acceptance::Accept,
+            Ok(Recorded::Known) | Err(_) => Acceptance::Ignore,
+            Ok(Recorded::Nothing) => Acceptance::Reject,
+        }
+    }
+
+    async fn take_commitment(&self, signed: SignedCommitment) -> Acceptance {
+        let checkpoints = Arc::clone(&self.checkpoints);
+        match tokio::task::spawn_blocking(move || checkpoints.take(signed)).await {
+            Ok(Ok(Signed::New)) => Acceptance::Accept,
+            Ok(Ok(Signed::Invalid)) => Acceptance::Reject,
+            Ok(Ok(Signed::Known) | Err(_)) | Err(_) => Acceptance::Ignore,
         }
     }
 
@@ -212,8 +238,13 @@ impl GossipHandler for Relay {
                 let exchange = Arc::clone(&self.exchange);
                 apart(move || exchange.take_reveal_bytes(bytes)).await
             }
+            Topic::Evidence => self.take_evidence(bytes).await,
+            Topic::Checkpoints => match from_bytes::<SignedCommitment>(&bytes) {
+                Ok(signed) => self.take_commitment(signed).await,
+                Err(_) => Acceptance::Reject,
+            },
             // spoken by later versions: not this node's to judge
-            Topic::Evidence | Topic::Checkpoints | Topic::Soft => Acceptance::Ignore,
+            Topic::Soft => Acceptance::Ignore,
         }
     }
 

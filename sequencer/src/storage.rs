@@ -8,6 +8,7 @@
 //! are peers and a base layer, from them.
 
 mod bids;
+mod checkpoints;
 mod ledger;
 mod open;
 mod queue;
@@ -104,10 +105,11 @@ pub(crate) enum Column {
     Witnesses,
     Proofs,
     Bundles,
+    Checkpoints,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -125,6 +127,7 @@ impl Column {
         Self::Witnesses,
         Self::Proofs,
         Self::Bundles,
+        Self::Checkpoints,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -139,6 +142,7 @@ impl Column {
                 | Self::Jobs
                 | Self::JobOrder
                 | Self::Bundles
+                | Self::Checkpoints
         )
     }
 
@@ -161,6 +165,7 @@ impl Column {
             Self::Witnesses => "witnesses",
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
+            Self::Checkpoints => "checkpoints",
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn install() {
             "sequencer_proofs_rejected_total",
             "proofs that did not verify"
         );
+        crate::network::describe_metrics();
         handle
     });
 }

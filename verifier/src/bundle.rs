@@ -1,13 +1,10 @@
 //! The batch bundle: one file that an auditor verifies with no node, no network and no reference string.
 //!
-//! ```text
-//! magic "QRBUNDLE" (8) | format version u32 | body length u64 | body (Borsh) | keccak256 of all before (32)
-//! ```
-//!
-//! Integers are little-endian. The body holds the words a batch published, the threaded state between its chunks,
-//! one proof per chunk and one over the data, and descriptions of the two keys. It is believed only as far as it
-//! matches what the reader already trusts: the digests of the keys (which cover `[s]_2`) and the hash of the
-//! parameters come from [`crate::golden`] or from the reader's genesis, never from the file.
+//! Its outside is [`crate::container`]'s, with the magic "QRBUNDLE". The body holds the words a batch published, the
+//! threaded state between its chunks, one proof per chunk and one over the data, and descriptions of the two keys. It
+//! is believed only as far as it matches what the reader already trusts: the digests of the keys (which cover
+//! `[s]_2`) and the hash of the parameters come from [`crate::golden`] or from the reader's genesis, never from the
+//! file.
 //!
 //! What is proven: these words, executed under the protocol's rules from `root_before`, lead to `root_after`
 //! (`protocol.md`, "Public inputs"). What is not: that the base layer committed to them, or that the state before
@@ -17,9 +14,7 @@ use ark_bn254::Fr;
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
     account::L1Address,
-    codec::{from_bytes, to_bytes},
     genesis::{DEVELOPMENT_CHAIN_IDS, Genesis},
-    hash::keccak256,
     number::BatchNumber,
     params::{CIRCUIT_VERSION, params_hash},
     public_inputs::data_challenge,
@@ -29,6 +24,7 @@ use protocol::{
 };
 
 use crate::{
+    container::{Container, FileError},
     golden::{CircuitName, GoldenKey},
     key::KeyDescription,
     plonk::{PlonkError, verify_plonk},
@@ -41,8 +37,13 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Largest bundle that is read, in bytes: several times the largest honest one.
 pub const BUNDLE_BYTES_MAX: usize = 64 << 20;
 
-const HEADER_BYTES: usize = 20;
-const CHECKSUM_BYTES: usize = 32;
+/// The container of bundles.
+pub const BUNDLE: Container = Container {
+    magic: MAGIC,
+    version: FORMAT_VERSION,
+    bytes_max: BUNDLE_BYTES_MAX,
+    noun: "bundle",
+};
 
 /// One chunk: the threaded state it ends in, and its proof.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -106,6 +107,16 @@ pub enum BundleError {
     Insecure(&'static str),
 }
 
+impl From<FileError> for BundleError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Corrupt(what) => Self::Corrupt(what),
+            FileError::Version(what) => Self::Version(what),
+            FileError::Invalid(what) => Self::Invalid(what),
+        }
+    }
+}
+
 impl BundleError {
     /// Exit code of `quorate verify`.
     #[must_use]
@@ -125,6 +136,8 @@ pub struct VerifiedBatch {
     pub chain_id: u64,
     /// Rollup contract that the domain binds.
     pub rollup: L1Address,
+    /// Domain of the chain.
+    pub domain: Domain,
     /// Position of the batch.
     pub batch_number: BatchNumber,
     /// Threaded state before.
@@ -147,15 +160,7 @@ impl Bundle {
     /// The file's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let body = to_bytes(self);
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len() + CHECKSUM_BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&u64::try_from(body.len()).unwrap_or(u64::MAX).to_le_bytes());
-        bytes.extend_from_slice(&body);
-        let checksum = keccak256(&bytes);
-        bytes.extend_from_slice(&checksum);
-        bytes
+        BUNDLE.encode(self)
     }
 
     /// Reads a file's bytes.
@@ -163,38 +168,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Corrupt`] or [`BundleError::Version`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
-        let corrupt = |what: &str| BundleError::Corrupt(what.to_owned());
-        if bytes.len() > BUNDLE_BYTES_MAX {
-            return Err(corrupt("larger than any bundle"));
-        }
-        let rest = bytes
-            .strip_prefix(&MAGIC)
-            .ok_or_else(|| corrupt("it does not start as a bundle"))?;
-        let (version, rest) = rest
-            .split_first_chunk::<4>()
-            .ok_or_else(|| corrupt("the header is cut off"))?;
-        let version = u32::from_le_bytes(*version);
-        if version != FORMAT_VERSION {
-            return Err(BundleError::Version(format!(
-                "bundle format {version}, this program reads {FORMAT_VERSION}"
-            )));
-        }
-        let (length, rest) = rest
-            .split_first_chunk::<8>()
-            .ok_or_else(|| corrupt("the header is cut off"))?;
-        let (body, checksum) = rest
-            .split_last_chunk::<CHECKSUM_BYTES>()
-            .ok_or_else(|| corrupt("the checksum is cut off"))?;
-        if u64::try_from(body.len()) != Ok(u64::from_le_bytes(*length)) {
-            return Err(corrupt("its length differs from the header's"));
-        }
-        let covered = bytes
-            .get(..bytes.len().saturating_sub(CHECKSUM_BYTES))
-            .unwrap_or(&[]);
-        if keccak256(covered) != *checksum {
-            return Err(corrupt("the checksum does not match: the file was damaged"));
-        }
-        from_bytes(body).map_err(|error| BundleError::Corrupt(error.to_string()))
+        Ok(BUNDLE.decode(bytes)?)
     }
 
     /// Accepts the batch, or says why not.
@@ -245,6 +219,7 @@ impl Bundle {
         Ok(VerifiedBatch {
             chain_id: self.chain_id,
             rollup: self.rollup,
+            domain,
             batch_number: self.batch_number,
             start: self.start,
             end,

@@ -4,7 +4,8 @@
 //! reader has to check. It is written over `ark-bn254` and shares no code with the prover, so that
 //! a mistake in one of the two is not a mistake in both.
 //!
-//! What stands here today is the proof core:
+//! What stands here today is the proof core, and the files that `quorate verify` judges offline ([`bundle`],
+//! [`evidence`], [`checkpoint`]):
 //!
 //! * [`KeyDescription`]: a halo2 verifying key as plain, versioned, canonical bytes. It names the
 //!   circuit, the transcript and the reference string (through `[s]_2`), so that checking a proof
@@ -29,9 +30,13 @@
 )]
 
 pub mod bundle;
+pub mod checkpoint;
+pub mod container;
+pub mod evidence;
 pub mod field;
 pub mod golden;
 pub mod key;
+pub mod lineage;
 pub mod plonk;
 pub mod points;
 mod shplonk;

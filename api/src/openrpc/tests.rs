@@ -9,7 +9,7 @@ use crate::{
     error::ErrorCode,
     ledger::{
         BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
-        EntryJson, LeafProofJson,
+        CheckpointJson, EntryJson, LeafProofJson,
     },
     operation::{SignedTransactionJson, SimulationJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
@@ -183,6 +183,7 @@ fn samples_of_every_answer_fit_their_schema() {
         }),
     );
     check::<BundleJson>("Bundle", json!({"number": 1, "bytes": "0x00"}));
+    check::<CheckpointJson>("Checkpoint", json!({"number": 1, "bytes": "0x00"}));
     check::<ChainInfo>(
         "Chain",
         json!({
@@ -195,7 +196,8 @@ fn samples_of_every_answer_fit_their_schema() {
         "NodeStatus",
         json!({
             "version": "0", "height": 1, "block": hash, "timestamp_ms": 1, "root": hash, "leaf_count": 1, "inbox_count": 0,
-            "mempool_operations": 0, "mempool_bytes": 0, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,
+            "mempool_operations": 0, "mempool_bytes": 0, "validators": 4, "weight_total": 4, "weight_faulty_max": 1,
+            "batch_certified": 0, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,
             "jobs_queued": 0, "jobs_leased": 0, "uptime_ms": 1,
         }),
     );

@@ -11,7 +11,7 @@ use sequencer::{BuilderConfig, BuilderStrategy};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::sequencer::{secp256k1_key, usage};
+use super::sequencer::{named, secp256k1_key, usage};
 use crate::config::{BuilderSettings, Sources, Strategy, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
@@ -91,7 +91,6 @@ struct Running {
 /// # Errors
 /// `Usage` for what is missing, else why the node did not start or did not go on.
 pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outcome {
-    let list = |peers: Vec<String>| (!peers.is_empty()).then_some(peers);
     let settings = sources.load([
         flag("builder.genesis", args.genesis),
         flag("builder.data", args.data),
@@ -102,10 +101,10 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         flag("builder.strategy", args.strategy),
         flag("builder.share_percent", args.share_percent),
         flag("builder.rpc", args.listen),
-        flag("builder.gossip_listen", args.gossip_listen),
-        flag("builder.gossip_peers", list(args.gossip_peers)),
-        flag("builder.engine_listen", args.engine_listen),
-        flag("builder.engine_peers", list(args.engine_peers)),
+        flag("network.gossip_listen", args.gossip_listen),
+        flag("network.gossip_peers", named(args.gossip_peers)),
+        flag("network.engine_listen", args.engine_listen),
+        flag("network.engine_peers", named(args.engine_peers)),
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.builder;
@@ -119,6 +118,7 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         dev: args.dev,
         rpc: address("rpc", &node.rpc)?,
         jobs: JOBS,
+        network: settings.network.parse()?,
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
         lease: LEASE,
         fee_min: Amount::ZERO,
@@ -129,10 +129,6 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
     })?;
     let mut config = plan.prepare()?;
     config.is_follower = true;
-    config.network.gossip_listen = address("gossip_listen", &node.gossip_listen)?;
-    config.network.gossip_peers = addresses("gossip_peers", &node.gossip_peers)?;
-    config.network.engine_listen = address("engine_listen", &node.engine_listen)?;
-    config.network.engine_peers = addresses("engine_peers", &node.engine_peers)?;
     let data = config.data_dir.clone();
     let said = (
         builder.key.address().to_string(),
@@ -217,8 +213,4 @@ fn address(name: &str, text: &str) -> Result<SocketAddr, CliError> {
         let what = format!("builder.{name} = {text:?} is not an address");
         CliError::new(Exit::Usage, what, error, "use a form like 127.0.0.1:8547")
     })
-}
-
-fn addresses(name: &str, texts: &[String]) -> Result<Vec<SocketAddr>, CliError> {
-    texts.iter().map(|text| address(name, text)).collect()
 }

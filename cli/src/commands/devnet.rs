@@ -1,16 +1,15 @@
 //! `quorate devnet`: a development chain on this machine, with everything it needs, until it is asked to stop.
 //!
-//! One process tree: the node here, prover workers as children. A worker that dies is started again, a few times; the
-//! node's end is the devnet's end. With `--demo` it replays real payments, verifies what was proven, and exits.
+//! One process tree: the validators' nodes and prover workers as children. A worker that dies is started again, a few
+//! times; a node's end is the devnet's end. With `--demo` it replays real payments, verifies what was proven, and exits.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use api::text::HashText;
 use clap::Args;
 use protocol::genesis::Genesis;
-use protocol::number::{Amount, TokenId};
+use protocol::number::TokenId;
 use rand::{RngCore, rngs::OsRng};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -19,16 +18,31 @@ use crate::config::{Sources, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs, table};
 use crate::process::{self, PeakMemory};
-use crate::service::{Plan, node_error, start};
 use crate::wallet::address::PaymentAddress;
-use crate::{development, files, genesis_file};
+use crate::{development, files, genesis_file, keys};
 
 mod demo;
+mod nodes;
+mod ports;
 mod workers;
+
+use nodes::{Endpoints, NodesPlan};
+
+/// Most validators of a devnet: each is a process with a database of its own on this machine.
+const VALIDATORS_MAX: i64 = 16;
+
+/// Name of the chain's genesis in the devnet's directory.
+const GENESIS_FILE: &str = "genesis.json";
 
 /// Arguments of `quorate devnet`.
 #[derive(Debug, Args)]
 pub(crate) struct DevnetArgs {
+    /// Validators, each with a node of its own [default: 1, or as many as the chain in --data has]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=VALIDATORS_MAX))]
+    validators: Option<u32>,
+    /// First of the ports by which validators reach each other, two each [default: free ones]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    base_port: Option<u16>,
     /// Prover workers
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: u32,
@@ -36,10 +50,10 @@ pub(crate) struct DevnetArgs {
     #[arg(long, default_value_t = development::ACCOUNTS,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(development::ACCOUNTS_MAX)))]
     accounts: u32,
-    /// Port of the RPC; 0 picks a free one [default: 8545, with --demo 0]
+    /// Port of the first node's RPC; 0 picks a free one [default: 8545, with --demo 0]
     #[arg(long)]
     port: Option<u16>,
-    /// Port of the proof queue; 0 picks a free one [default: 8546, with --demo 0]
+    /// Port of the first node's proof queue; 0 picks a free one [default: 8546, with --demo 0]
     #[arg(long)]
     jobs_port: Option<u16>,
     /// Directory of the chain, kept for the next start [default: a new one that is removed in the end]
@@ -81,6 +95,8 @@ struct Running {
     genesis_hash: HashText,
     data: PathBuf,
     workers: u32,
+    /// Every validator's node; `rpc` and `jobs` above are the first one's.
+    nodes: Vec<Endpoints>,
     accounts: Vec<FundedAccount>,
 }
 
@@ -137,66 +153,64 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         .then(|| demo::workload(args.payments))
         .transpose()?;
     let genesis = genesis(&home.path, &args, workload.as_ref())?;
+    // Once here, so that not every node makes them.
+    keys::descriptions(&cache, &genesis)?;
     let port = |wish: Option<u16>, usual| wish.unwrap_or(if args.demo { 0 } else { usual });
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let plan = Plan {
-        genesis: genesis.clone(),
-        data: home.path.join("node"),
-        cache: cache.clone(),
-        validator: development::validator(),
-        dev: true,
-        rpc: local(port(args.port, 8_545)),
-        jobs: local(port(args.jobs_port, 8_546)),
-        block_interval: Duration::from_millis(200),
-        lease: Duration::from_secs(30),
-        fee_min: Amount::ZERO,
+    let plan = NodesPlan {
+        genesis_file: home.path.join(GENESIS_FILE),
+        home: &home.path,
+        cache: &cache,
+        level: &sources.level,
+        count: validator_count(&genesis),
+        ports: (port(args.port, 8_545), port(args.jobs_port, 8_546)),
+        base_port: args.base_port,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
-    let config = plan.prepare()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         process::stop_on_signal(&stop)?;
         let memory = PeakMemory::default();
         let sampler = tokio::spawn(memory.clone().watch(stop.clone()));
-        let mut node = start(config).await?;
-        let (rpc, jobs) = (
-            format!("http://{}", node.rpc_address()),
-            format!("http://{}", node.jobs_address()),
-        );
-        let crew = workers::start(args.workers, &jobs, &cache, &sources.level, &stop)?;
+        let mut nodes = nodes::start(&plan, &stop).await?;
+        let endpoints = nodes.endpoints().to_vec();
+        let jobs = endpoints.first().map_or("", |node| node.jobs.as_str());
+        let crew = workers::start(args.workers, jobs, &cache, &sources.level, &stop);
         let work = async {
             let Some(workload) = workload else {
-                announce((&rpc, &jobs), &genesis, &home.path, &args, output);
+                announce(&endpoints, &genesis, &home.path, &args, output);
                 stop.cancelled().await;
                 return Ok(Exit::Success);
             };
             let fee_leaf_and_accounts = 1 + args.accounts;
-            let report = args.report.clone();
             let plan = demo::DemoPlan {
                 workload,
-                genesis,
+                genesis: genesis.clone(),
                 fee_leaf_and_accounts,
-                report,
-                rpc,
+                report: args.report.clone(),
+                rpcs: endpoints.iter().map(|node| node.rpc.clone()).collect(),
                 started,
                 memory,
             };
             demo::run(plan, &stop, output).await
         };
-        let ended = tokio::select! {
-            ended = work => ended,
-            error = crew.failed() => Err(error),
-            error = node.wait() => Err(node_error("the node stopped", &home.path, &error)),
+        let ended = match &crew {
+            Err(error) => Err(error.clone()),
+            Ok(crew) => tokio::select! {
+                ended = work => ended,
+                error = crew.failed() => Err(error),
+                error = nodes.failed() => Err(error),
+            },
         };
         stop.cancel();
-        crew.end().await;
-        let stopped = node
-            .stop()
-            .await
-            .map_err(|error| node_error("the node stopped", &home.path, &error));
+        let workers_end = async {
+            if let Ok(crew) = &crew {
+                crew.end().await;
+            }
+        };
+        let ((), stopped) = tokio::join!(workers_end, nodes.end());
         // The sampler ends with `stop`; a failed join would be a panic, which ends the process.
         let _ = sampler.await;
         ended.and_then(|exit| stopped.map(|()| exit))
@@ -209,7 +223,7 @@ fn genesis(
     args: &DevnetArgs,
     workload: Option<&crate::demo::workload::Workload>,
 ) -> Result<Genesis, CliError> {
-    let path = home.join("genesis.json");
+    let path = home.join(GENESIS_FILE);
     if path.exists() {
         if workload.is_some() {
             let todo = "name an empty directory, or leave --data out";
@@ -221,18 +235,46 @@ fn genesis(
                 todo,
             ));
         }
-        return genesis_file::load(&path);
+        let genesis = genesis_file::load(&path)?;
+        return check_validators(&genesis, args.validators, home).map(|()| genesis);
     }
     let more = workload
         .into_iter()
         .flat_map(crate::demo::workload::Workload::leaves);
-    let genesis = development::genesis(args.accounts, more, development::now_ms());
+    let validators = development::validators(args.validators.unwrap_or(1));
+    let genesis = development::genesis(validators, args.accounts, more, development::now_ms());
     files::replace(&path, genesis_file::to_text(&genesis).as_bytes())?;
     Ok(genesis)
 }
 
+/// Number of validators of a genesis that passed [`check_validators`], or was made here.
+fn validator_count(genesis: &Genesis) -> u32 {
+    let count = genesis.validators.validators().len();
+    u32::try_from(count).expect("a set holds a hundred")
+}
+
+/// A kept chain can be gone on with only by the validators it has, and only if their keys are known here.
+fn check_validators(genesis: &Genesis, wish: Option<u32>, home: &Path) -> Result<(), CliError> {
+    let count = validator_count(genesis);
+    let todo = "name an empty directory for a new chain";
+    let refused = |why: String| {
+        let what = format!("{} holds a chain that cannot be used", home.display());
+        Err(CliError::new(Exit::Usage, what, why, todo))
+    };
+    if let Some(wish) = wish.filter(|wish| *wish != count) {
+        return refused(format!(
+            "it has {count} validators, and --validators says {wish}; a chain keeps its genesis for ever"
+        ));
+    }
+    if i64::from(count) > VALIDATORS_MAX || genesis.validators != development::validators(count) {
+        let why = "its validators are not those of a devnet; run them by quorate sequencer";
+        return refused(why.to_owned());
+    }
+    Ok(())
+}
+
 fn announce(
-    (rpc, jobs): (&str, &str),
+    endpoints: &[Endpoints],
     genesis: &Genesis,
     home: &Path,
     args: &DevnetArgs,
@@ -255,21 +297,26 @@ fn announce(
                 balance: leaf.balance.to_string(),
             }
         });
+    let first = |text: fn(&Endpoints) -> &String| endpoints.first().map(text).cloned();
     let running = Running {
-        rpc: rpc.to_owned(),
-        jobs: jobs.to_owned(),
-        genesis: home.join("genesis.json"),
+        rpc: first(|node| &node.rpc).unwrap_or_default(),
+        jobs: first(|node| &node.jobs).unwrap_or_default(),
+        genesis: home.join(GENESIS_FILE),
         genesis_hash: genesis.hash().into(),
         data: home.to_path_buf(),
         workers: args.workers,
+        nodes: endpoints.to_vec(),
         accounts: accounts.collect(),
     };
     output.data(&running, |running| {
         let rows = running.accounts.iter().map(|account| {
             vec![account.leaf.to_string(), account.seed.clone(), account.l1_owner.clone(), account.balance.clone()]
         });
+        let nodes = running.nodes.iter().zip(0_u32..).map(|(node, number)| {
+            vec![number.to_string(), node.rpc.clone(), node.validator.clone(), node.log.display().to_string()]
+        });
         format!(
-            "devnet: INSECURE keys and reference string, for development only\n{}{}{}",
+            "devnet: INSECURE keys and reference string, for development only\n{}{}{}{}",
             pairs(&[
                 ("rpc", running.rpc.clone()),
                 ("proof queue", running.jobs.clone()),
@@ -277,6 +324,7 @@ fn announce(
                 ("genesis", running.genesis.display().to_string()),
                 ("data", running.data.display().to_string()),
             ]),
+            table(&["node", "rpc", "validator (everybody knows its key)", "log"], nodes),
             table(&["leaf", "seed (everybody knows it)", "l1 owner", "balance at genesis"], rows),
             "import one:  quorate wallet import --seed file:SEED --l1-owner OWNER\nstop:        Ctrl-C\n",
         )

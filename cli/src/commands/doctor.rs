@@ -125,6 +125,7 @@ pub(crate) fn run(args: &DoctorArgs, sources: &Sources, output: Output) -> Outco
         ),
         tool("clang", "needed to build from source: make setup"),
     ];
+    checks.extend(network(&settings));
     checks.extend(chain(&settings));
     let fit = checks.iter().all(|check| check.health != Health::Fail);
     output.data(&Diagnosis { fit, checks }, describe);
@@ -238,7 +239,7 @@ fn disk(name: &'static str, path: &Path) -> Check {
 }
 
 fn port(name: &'static str, address: &str) -> Check {
-    let todo = "stop what uses it, or name another address (quorate sequencer --listen, --jobs)";
+    let todo = "stop what uses it, or name another address (quorate sequencer --listen, --jobs, --engine-listen, --gossip-listen)";
     match address.parse::<SocketAddr>() {
         Err(error) => Check::fail(
             name,
@@ -360,6 +361,30 @@ fn tool(name: &'static str, todo: &str) -> Check {
     }
 }
 
+/// Checks of the section `[network]`.
+fn network(settings: &Settings) -> Vec<Check> {
+    match settings.network.parse() {
+        Err(error) => vec![Check::fail("network", error.to_string(), error.todo)],
+        Ok(_) => vec![
+            port("engine port", &settings.network.engine_listen),
+            port("gossip port", &settings.network.gossip_listen),
+        ],
+    }
+}
+
+/// Whether every other validator can be dialled.
+fn peers(settings: &Settings, validators: usize) -> Check {
+    let name = "engine peers";
+    let others = validators.saturating_sub(1);
+    let named = settings.network.engine_peers.len();
+    let found = format!("{named} named, {others} other validators");
+    if named >= others {
+        return Check::ok(name, found);
+    }
+    let todo = "name each in network.engine_peers, unless it names this one";
+    Check::warn(name, found, todo)
+}
+
 /// Checks of the chain that the configuration names.
 fn chain(settings: &Settings) -> Vec<Check> {
     let Some(path) = &settings.sequencer.genesis else {
@@ -369,14 +394,18 @@ fn chain(settings: &Settings) -> Vec<Check> {
         Ok(genesis) => genesis,
         Err(error) => return vec![Check::fail("genesis", error.to_string(), error.todo)],
     };
-    let mut checks = vec![Check::ok(
-        "genesis",
-        format!(
-            "chain {}, {} leaves",
-            genesis.chain_id,
-            genesis.leaves.len()
+    let validators = genesis.validators.validators().len();
+    let mut checks = vec![
+        Check::ok(
+            "genesis",
+            format!(
+                "chain {}, {} leaves, {validators} validators",
+                genesis.chain_id,
+                genesis.leaves.len()
+            ),
         ),
-    )];
+        peers(settings, validators),
+    ];
     if genesis.timestamp_ms > development::now_ms() {
         checks.push(Check::fail(
             "genesis time",
@@ -463,6 +492,18 @@ mod tests {
         );
         assert_eq!(memory(Some(1 << 20)).health, Health::Ok);
         assert_eq!(clock(SystemTime::now()).health, Health::Ok);
+    }
+
+    #[test]
+    fn validators_that_nobody_dials_are_counted() {
+        let mut settings = Settings::default();
+        assert_eq!(peers(&settings, 1).health, Health::Ok);
+        assert_eq!(peers(&settings, 4).health, Health::Warn);
+        settings.network.engine_peers = vec!["192.0.2.1:1".to_owned(); 3];
+        assert_eq!(peers(&settings, 4).health, Health::Ok);
+        let checks = network(&settings);
+        assert_eq!(checks.len(), 1);
+        assert_eq!(checks[0].health, Health::Fail, "a peer is named twice");
     }
 
     #[test]

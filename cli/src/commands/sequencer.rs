@@ -8,7 +8,7 @@ use api::text::HashText;
 use clap::Args;
 use protocol::number::LeafIndex;
 use protocol::validator::ValidatorKey;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Sources, flag};
@@ -43,20 +43,39 @@ pub(crate) struct SequencerArgs {
     /// Address of the proof queue [default: 127.0.0.1:8546]
     #[arg(long, value_name = "ADDRESS")]
     jobs: Option<String>,
+    /// Address where the other validators reach this one's consensus engine [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    engine_listen: Option<String>,
+    /// Address of another validator's engine; repeat it for each
+    #[arg(long = "engine-peer", value_name = "ADDRESS")]
+    engine_peers: Vec<String>,
+    /// Address where other nodes gossip submissions to this one [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDRESS")]
+    gossip_listen: Option<String>,
+    /// Address of another node's gossip; repeat it for each
+    #[arg(long = "gossip-peer", value_name = "ADDRESS")]
+    gossip_peers: Vec<String>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
-    /// Permit the insecure development string, and the development validator's key, on a development chain
+    /// Permit the insecure development string, and the first development validator's key, on a development chain
     #[arg(long)]
     dev: bool,
+    /// Stop when stdin ends, and say in JSON where the node serves: for a parent process that holds the other ends
+    #[arg(long, hide = true)]
+    stop_with_parent: bool,
 }
 
 /// What a running node prints.
-#[derive(Serialize)]
-struct Running {
-    rpc: String,
-    jobs: String,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// URL of its RPC.
+    pub(crate) rpc: String,
+    /// URL of its proof queue.
+    pub(crate) jobs: String,
     genesis_hash: HashText,
+    /// Number of validators that certify its blocks, itself among them.
+    validators: usize,
     data: PathBuf,
 }
 
@@ -72,13 +91,17 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("sequencer.bid_leaf", args.bid_leaf),
         flag("sequencer.rpc", args.listen),
         flag("sequencer.jobs", args.jobs),
+        flag("network.engine_listen", args.engine_listen),
+        flag("network.engine_peers", named(args.engine_peers)),
+        flag("network.gossip_listen", args.gossip_listen),
+        flag("network.gossip_peers", named(args.gossip_peers)),
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.sequencer;
     let genesis = genesis_file::load(&node.genesis.ok_or_else(|| missing("genesis"))?)?;
     let validator = match &node.validator_key {
         Some(source) => secp256k1_key(source, "validator's key")?,
-        None if args.dev && genesis.is_development() => development::validator(),
+        None if args.dev && genesis.is_development() => development::validator(0),
         None => return Err(missing("validator-key")),
     };
     let fee_min = parse_units(&node.fee_min).map_err(|why| {
@@ -95,6 +118,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         dev: args.dev,
         rpc: address("rpc", &node.rpc)?,
         jobs: address("jobs", &node.jobs)?,
+        network: settings.network.parse()?,
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
         lease: Duration::from_millis(node.lease_ms.max(LEASE_MS_MIN)),
         fee_min,
@@ -108,21 +132,32 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
     let data = config.data_dir.clone();
     let genesis_hash = config.genesis.hash().into();
+    let validators = config.genesis.validators.validators().len();
     runtime.block_on(async {
         let stop = CancellationToken::new();
         process::stop_on_signal(&stop)?;
+        if args.stop_with_parent {
+            process::stop_with_parent(&stop);
+        }
         let mut node = start(config).await?;
         let running = Running {
             rpc: format!("http://{}", node.rpc_address()),
             jobs: format!("http://{}", node.jobs_address()),
             genesis_hash,
+            validators,
             data: data.clone(),
+        };
+        let output = if args.stop_with_parent {
+            Output::new(true)
+        } else {
+            output
         };
         output.data(&running, |running| {
             pairs(&[
                 ("rpc", running.rpc.clone()),
                 ("proof queue", running.jobs.clone()),
                 ("genesis", running.genesis_hash.to_string()),
+                ("validators", running.validators.to_string()),
                 ("data", running.data.display().to_string()),
             ])
         });
@@ -135,6 +170,11 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
             .map_err(|error| node_error("the node stopped", &data, &error))?;
         Ok(Exit::Success)
     })
+}
+
+/// Peers that flags name, if any do: they take the place of the configured ones.
+pub(super) fn named(peers: Vec<String>) -> Option<Vec<String>> {
+    (!peers.is_empty()).then_some(peers)
 }
 
 pub(super) fn usage(what: &str, why: &str, todo: &str) -> CliError {

@@ -1,17 +1,24 @@
-//! `quorate verify`: believes a bundle, or says why not.
+//! `quorate verify`: believes a bundle, a checkpoint or evidence, or says why not.
 //!
+//! A file is what its first bytes say; `verify evidence` and `verify checkpoint` insist on one kind and take more of it.
 //! Opens no socket, starts no runtime, reads no configuration, and needs neither a node nor a reference string. What
 //! is believed beforehand is in the binary ([`verifier::golden`]) and in the genesis file that the reader names.
 
-use std::path::PathBuf;
+mod checkpoint;
+mod evidence;
+
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use api::text::{AddressText, FieldText};
-use clap::Args;
+use clap::{Args, Subcommand};
 use protocol::genesis::Genesis;
 use serde::Serialize;
 use verifier::{
     bundle::{BUNDLE_BYTES_MAX, Bundle, BundleError, Trust, VerifiedBatch},
+    checkpoint::CHECKPOINT,
+    container::FileError,
+    evidence::EVIDENCE,
     golden,
 };
 
@@ -21,23 +28,46 @@ use crate::{files, genesis_file};
 
 /// Arguments of `quorate verify`.
 #[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub(crate) struct VerifyArgs {
-    /// Bundle to verify, as a node serves it for a proven batch
-    file: PathBuf,
+    /// File to verify: a bundle, as a node serves it for a proven batch, a checkpoint, or evidence; for a file of
+    /// the name of a subcommand write ./evidence
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    #[command(subcommand)]
+    kind: Option<VerifyKind>,
     /// Genesis of the chain you mean; without it the file says which chain it is of
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     genesis: Option<PathBuf>,
     /// Tolerate the insecure development reference string, on a development chain
-    #[arg(long)]
+    #[arg(long, global = true)]
     dev: bool,
 }
 
-/// The verdict, as JSON shows it.
+#[derive(Debug, Subcommand)]
+enum VerifyKind {
+    /// Judge evidence against validators, and add up who must answer for a height
+    Evidence {
+        /// Evidence files; several must be about one height
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Verify a checkpoint: the batch certificate of more than two thirds of a validator set
+    Checkpoint {
+        /// Checkpoint file
+        file: PathBuf,
+        /// Bundle that proves the same batch: it is verified too, and compared
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
+    },
+}
+
+/// The verdict, as JSON shows it: what a valid file of this kind shows, or why it is not accepted.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<T = Proven> {
     /// Proven.
-    Valid(Box<Proven>),
+    Valid(Box<T>),
     /// Not proven, or not readable.
     Invalid {
         /// Always false.
@@ -47,6 +77,20 @@ pub(crate) enum Verdict {
         /// Why.
         reason: String,
     },
+}
+
+impl<T> Verdict<T> {
+    fn invalid(exit_code: u8, reason: String) -> Self {
+        Self::Invalid {
+            valid: false,
+            exit_code,
+            reason,
+        }
+    }
+
+    fn refused(error: &FileError) -> Self {
+        Self::invalid(error.exit_code(), error.to_string())
+    }
 }
 
 /// What was proven.
@@ -107,11 +151,7 @@ pub(crate) fn judge(bytes: &[u8], genesis: Option<&Genesis>, development: bool) 
             let verify_ms = from.elapsed().as_secs_f64() * 1_000.0;
             Verdict::Valid(Box::new(proven(&batch, genesis.is_some(), verify_ms)))
         }
-        Err(error) => Verdict::Invalid {
-            valid: false,
-            exit_code: error.exit_code(),
-            reason: reason(&error),
-        },
+        Err(error) => Verdict::invalid(error.exit_code(), reason(&error)),
     }
 }
 
@@ -164,10 +204,19 @@ fn proven(batch: &VerifiedBatch, has_genesis: bool, verify_ms: f64) -> Proven {
     }
 }
 
+fn not_valid(reason: &str) -> String {
+    format!("NOT VALID\n  why  {reason}\n")
+}
+
+fn still_trusted(items: &[&str]) -> String {
+    let lines: String = items.iter().map(|item| format!("  - {item}\n")).collect();
+    format!("still trusted:\n{lines}")
+}
+
 /// The verdict for people.
 pub(crate) fn describe(verdict: &Verdict) -> String {
     let proven = match verdict {
-        Verdict::Invalid { reason, .. } => return format!("NOT VALID\n  why  {reason}\n"),
+        Verdict::Invalid { reason, .. } => return not_valid(reason),
         Verdict::Valid(proven) => proven,
     };
     let mut text = String::new();
@@ -224,52 +273,99 @@ pub(crate) fn describe(verdict: &Verdict) -> String {
         ("verified in", format!("{:.1} ms", proven.verify_ms)),
     ]));
     text.push_str("proven: these words, executed under the protocol's rules from the root before, give the root after\n");
-    text.push_str("still trusted:\n");
-    for item in &proven.still_trusted {
-        text.push_str("  - ");
-        text.push_str(item);
-        text.push('\n');
-    }
+    text.push_str(&still_trusted(&proven.still_trusted));
     text
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// `Usage` for a file that cannot be read; a bundle that is not valid is an answer, not an error.
+/// `Usage` for a file that cannot be read or for two kinds at once; a file that is not valid is an answer, not an error.
 pub(crate) fn run(args: &VerifyArgs, output: Output) -> Outcome {
-    let genesis = args
-        .genesis
-        .as_deref()
-        .map(genesis_file::load)
-        .transpose()?;
-    let bytes = files::read(&args.file, BUNDLE_BYTES_MAX)?;
-    let verdict = judge(&bytes, genesis.as_ref(), args.dev);
-    output.data(&verdict, describe);
-    match &verdict {
-        Verdict::Valid(proven) => {
-            if proven.insecure {
-                output.note("INSECURE: accepted only because --dev was given and this is a development chain");
+    let load = || args.genesis.as_deref().map(genesis_file::load).transpose();
+    match (&args.kind, &args.file) {
+        (None, Some(file)) => {
+            let genesis = load()?;
+            let (file, bytes) = read(file, BUNDLE_BYTES_MAX)?;
+            if EVIDENCE.is_start_of(&bytes) {
+                evidence::run(&[(file, bytes)], genesis.as_ref(), output)
+            } else if CHECKPOINT.is_start_of(&bytes) {
+                checkpoint::run((file, &bytes), None, (genesis.as_ref(), args.dev), output)
+            } else {
+                run_bundle((file, &bytes), (genesis.as_ref(), args.dev), output)
             }
-            Ok(Exit::Success)
         }
-        Verdict::Invalid {
-            exit_code, reason, ..
-        } => {
-            let exit = Exit::from_code(*exit_code);
-            let todo = match exit {
-                Exit::Corrupt => "fetch the file again",
-                Exit::Version => "use the quorate release that made the file, or a newer one",
-                _ => {
-                    "do not rely on this batch; ask who gave you the file, and compare --genesis with the chain's"
-                }
-            };
-            Err(CliError::new(
-                exit,
-                format!("{} is not accepted", args.file.display()),
-                reason,
-                todo,
-            ))
+        (Some(VerifyKind::Evidence { files: named }), None) => {
+            let genesis = load()?;
+            let all = named
+                .iter()
+                .map(|file| read(file, EVIDENCE.bytes_max))
+                .collect::<Result<Vec<_>, _>>()?;
+            evidence::run(&all, genesis.as_ref(), output)
         }
+        (Some(VerifyKind::Checkpoint { file, bundle }), None) => {
+            let genesis = load()?;
+            let (file, bytes) = read(file, CHECKPOINT.bytes_max)?;
+            let bundle = bundle
+                .as_deref()
+                .map(|bundle| read(bundle, BUNDLE_BYTES_MAX))
+                .transpose()?;
+            let trust = (genesis.as_ref(), args.dev);
+            checkpoint::run((file, &bytes), bundle, trust, output)
+        }
+        (_, file) => Err(CliError::new(
+            Exit::Usage,
+            "which file shall be verified?",
+            format!(
+                "a subcommand and the file {} were named",
+                file.as_deref().unwrap_or(Path::new("")).display()
+            ),
+            "name the file behind the subcommand, or write ./evidence for a file of that name",
+        )),
     }
+}
+
+fn read(file: &Path, bytes_max: usize) -> Result<(&Path, Vec<u8>), CliError> {
+    Ok((file, files::read(file, bytes_max)?))
+}
+
+fn run_bundle(
+    (file, bytes): (&Path, &[u8]),
+    (genesis, development): (Option<&Genesis>, bool),
+    output: Output,
+) -> Outcome {
+    let verdict = judge(bytes, genesis, development);
+    output.data(&verdict, describe);
+    if let Verdict::Valid(proven) = &verdict
+        && proven.insecure
+    {
+        output.note(INSECURE_NOTE);
+    }
+    conclude(
+        file,
+        &verdict,
+        "do not rely on this batch; ask who gave you the file, and compare --genesis with the chain's",
+    )
+}
+
+/// Said on stderr when a development reference string was tolerated.
+const INSECURE_NOTE: &str =
+    "INSECURE: accepted only because --dev was given and this is a development chain";
+
+/// The outcome of a verdict about `file`; `todo` is what to do about a valid file that shows nothing.
+fn conclude<T>(file: &Path, verdict: &Verdict<T>, todo: &str) -> Outcome {
+    let Verdict::Invalid {
+        exit_code, reason, ..
+    } = verdict
+    else {
+        return Ok(Exit::Success);
+    };
+    let exit = Exit::from_code(*exit_code);
+    let todo = match exit {
+        Exit::Corrupt => "fetch the file again",
+        Exit::Version => "use the quorate release that made the file, or a newer one",
+        _ => todo,
+    };
+    let what = format!("{} is not accepted", file.display());
+    Err(CliError::new(exit, what, reason, todo))
 }

@@ -37,14 +37,6 @@ pub(crate) struct BuilderSettings {
     pub(crate) share_percent: u8,
     /// Address of the RPC.
     pub(crate) rpc: String,
-    /// Address where nodes gossip with this one.
-    pub(crate) gossip_listen: String,
-    /// Addresses of other nodes' gossip.
-    pub(crate) gossip_peers: Vec<String>,
-    /// Address where validators' engines reach this one.
-    pub(crate) engine_listen: String,
-    /// Addresses of validators' engines.
-    pub(crate) engine_peers: Vec<String>,
     /// Time between blocks, as the validators have it.
     pub(crate) block_interval_ms: u64,
 }
@@ -61,10 +53,6 @@ impl Default for BuilderSettings {
             strategy: Strategy::default(),
             share_percent: 90,
             rpc: "127.0.0.1:8547".to_owned(),
-            gossip_listen: "127.0.0.1:0".to_owned(),
-            gossip_peers: Vec::new(),
-            engine_listen: "127.0.0.1:0".to_owned(),
-            engine_peers: Vec::new(),
             block_interval_ms: 200,
         }
     }

@@ -1,7 +1,8 @@
-//! Sends the payments through a node's public RPC: many in flight, in mainnet's order, nonces in order per leaf.
+//! Sends the payments through the public RPC of every node in turn: many in flight, in mainnet's order, nonces in order
+//! per leaf.
 //!
 //! A payment to a recipient without a leaf creates it; later payments to the same recipient wait until that block is
-//! certified, resolve the index by RPC, and are signed then. Waiting cannot deadlock: a payment waits only for one
+//! certified on every node, resolve the index by RPC, and are signed then. Waiting cannot deadlock: a payment waits only for one
 //! that stands before it, and nonces are given out in that order.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use protocol::{
 };
 use tokio::sync::{Semaphore, watch};
 
+use crate::demo::agreement;
 use crate::demo::workload::{Holder, Payment, Workload, party_key};
 use crate::exit::{CliError, Exit};
 use crate::node::Node;
@@ -42,7 +44,7 @@ pub(crate) struct Replayed {
 
 /// What a payment needs to be signed and sent.
 struct Replay<'a> {
-    node: &'a Node,
+    nodes: &'a [Node],
     chain_id: u64,
     domain: Domain,
     valid_until: Height,
@@ -57,11 +59,12 @@ struct Replay<'a> {
 /// # Errors
 /// The first refusal or failure.
 pub(crate) async fn replay(
-    node: &Node,
+    nodes: &[Node],
     workload: &Workload,
     offset: u32,
     certified: impl Fn(),
 ) -> Result<Replayed, CliError> {
+    let node = nodes.first().ok_or_else(|| bug("there is no node"))?;
     let (chain, domain) = node.chain(None).await?;
     let status = node.client.status().await;
     let height = status
@@ -73,7 +76,7 @@ pub(crate) async fn replay(
         .map(|holder| (*holder, watch::channel(None).0))
         .collect();
     let replay = Replay {
-        node,
+        nodes,
         chain_id: chain.chain_id,
         domain,
         valid_until: Height(height + VALID_HEIGHTS),
@@ -93,7 +96,8 @@ pub(crate) async fn replay(
             let creates = replay.fresh.contains_key(&recipient) && creators.insert(recipient);
             let (replay, certified) = (&replay, &certified);
             async move {
-                let id = replay.one(payment, creates).await?;
+                let node = &replay.nodes[place % replay.nodes.len()];
+                let id = replay.one(node, payment, creates).await?;
                 certified();
                 Ok::<_, CliError>((place, id))
             }
@@ -119,8 +123,13 @@ pub(crate) async fn replay(
 }
 
 impl Replay<'_> {
-    /// Sends one payment and waits until it is certified.
-    async fn one(&self, payment: &Payment, creates: bool) -> Result<HashText, CliError> {
+    /// Sends one payment through `node` and waits until it is certified there.
+    async fn one(
+        &self,
+        node: &Node,
+        payment: &Payment,
+        creates: bool,
+    ) -> Result<HashText, CliError> {
         let recipient = payment.recipient();
         let action = if creates {
             let key = party_key(&payment.to).public().into();
@@ -156,11 +165,10 @@ impl Replay<'_> {
                 .acquire()
                 .await
                 .map_err(|_| bug("the semaphore is closed"))?;
-            let sent = self.node.client.send_transaction(request).await;
-            sent.map_err(|error| self.node.error("sending a payment", error))?
+            let sent = node.client.send_transaction(request).await;
+            sent.map_err(|error| node.error("sending a payment", error))?
         };
-        let status = self
-            .node
+        let status = node
             .wait(&id, Stage::Certified, CERTIFIED_PATIENCE, |_| {})
             .await?;
         if status.stage < Stage::Certified || status.stage == Stage::Failed {
@@ -183,7 +191,11 @@ impl Replay<'_> {
             ));
         }
         if creates && let Some(index) = self.fresh.get(&recipient) {
-            index.send_replace(Some(self.resolve(&recipient).await?));
+            // A node that is a block behind would refuse a payment to the new leaf.
+            let height = node.client.status().await;
+            let height = height.map_err(|error| node.error("asking for the height", error))?;
+            agreement::reached(self.nodes, height.height).await?;
+            index.send_replace(Some(self.resolve(node, &recipient).await?));
         }
         Ok(id)
     }
@@ -205,14 +217,13 @@ impl Replay<'_> {
         index.ok_or_else(|| bug("an index that is none"))
     }
 
-    async fn resolve(&self, holder: &Holder) -> Result<LeafIndex, CliError> {
+    async fn resolve(&self, node: &Node, holder: &Holder) -> Result<LeafIndex, CliError> {
         let key = party_key(&holder.party).public().into();
-        let leaf = self
-            .node
+        let leaf = node
             .client
             .resolve_leaf(key, holder.party.into(), holder.token.0)
             .await;
-        let leaf = leaf.map_err(|error| self.node.error("resolving a new leaf", error))?;
+        let leaf = leaf.map_err(|error| node.error("resolving a new leaf", error))?;
         Ok(LeafIndex(leaf.index))
     }
 }

@@ -90,18 +90,7 @@ impl Chain {
         if let Some(point) = failpoint {
             command.env(sequencer::FAILPOINT_VARIABLE, point);
         }
-        let log = self.path("log");
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log).expect("a log file"))
-            .spawn()
-            .expect("the binary runs");
-        let started = Instant::now();
-        Process {
-            child,
-            log,
-            started,
-        }
+        Process::spawn(&mut command, self.path("log"))
     }
 
     /// Starts a node and waits until it serves.
@@ -125,6 +114,26 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Starts it, with a new log.
+    pub(crate) fn spawn(command: &mut Command, log: PathBuf) -> Self {
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a log file"))
+            .spawn()
+            .expect("the binary runs");
+        Self {
+            child,
+            log,
+            started: Instant::now(),
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("it runs");
+    }
+
     /// Waits until the node serves, and says how long after the process's start; nothing if the process ends before.
     pub(crate) fn serving(mut self) -> Option<(Node, Duration)> {
         let mut stdout = BufReader::new(self.child.stdout.take().expect("stdout is piped"));
@@ -154,7 +163,8 @@ impl Process {
         Some((node, start))
     }
 
-    fn log(&self) -> String {
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
@@ -216,8 +226,7 @@ impl Node {
 
     /// Asks it to stop; it must end well within 5 seconds.
     pub(crate) fn stop(mut self) {
-        let pid = i32::try_from(self.process.child.id()).expect("a process id");
-        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it runs");
+        self.process.signal(Signal::SIGTERM);
         let status = self.process.wait(Duration::from_secs(5)).expect("an end");
         assert_eq!(status.code(), Some(0), "{}", self.process.log());
     }

@@ -3,6 +3,10 @@
 use super::*;
 use crate::{
     Fr,
+    checkpoint::BatchCommitment,
+    number::{BatchNumber, Epoch},
+    preconfirmation::Preconfirmation,
+    transaction::TransactionId,
     validator::{Validator, ValidatorKey},
     vote::{Extension, Proposal, ProposalKind, Vote},
 };
@@ -209,4 +213,96 @@ fn keeping_a_lock_is_no_offence() {
         prevote: vote(1, 2, Step::Prevote, Some(B)),
     };
     assert!(judge(&nil).is_err());
+}
+
+fn commitment(batch: u64, root_before: u64, root_after: u64, height: Height) -> BatchCommitment {
+    BatchCommitment {
+        batch_number: BatchNumber(batch),
+        root_before: Fr::from(root_before),
+        root_after: Fr::from(root_after),
+        counters_before: Fr::from(0_u64),
+        counters_after: Fr::from(0_u64),
+        h: Fr::from(0_u64),
+        signed_operations: 0,
+        epoch: Epoch(0),
+        next_set_hash: [0; 32],
+        l1_origin_time: 0,
+        circuit_version: 1,
+        ops_hash: [0; 32],
+        withdrawals_hash: [0; 32],
+        inbox_hash: [0; 32],
+        last_height: height,
+        last_block: A,
+    }
+}
+
+#[test]
+fn two_commitments_to_one_batch_from_one_root_convict() {
+    let signed = |seed: u8, one: BatchCommitment| Box::new(one.sign(&domain(), &key(seed)));
+    let first = signed(1, commitment(3, 5, 6, HEIGHT));
+    let pair = |second| Evidence::DoubleCheckpoint(first.clone(), second);
+    assert_eq!(
+        judge(&pair(signed(1, commitment(3, 5, 7, HEIGHT)))),
+        Ok(Offence::DoubleCheckpoint)
+    );
+    let longer = commitment(3, 5, 6, Height(HEIGHT.0 + 1));
+    assert_eq!(
+        judge(&pair(signed(1, longer.clone()))),
+        Ok(Offence::DoubleCheckpoint)
+    );
+    let swapped = Evidence::DoubleCheckpoint(signed(1, longer), first.clone());
+    assert_eq!(
+        swapped.height(),
+        HEIGHT,
+        "the lower height, in either order"
+    );
+    assert_eq!(judge(&pair(first.clone())), Err(EvidenceError::Same));
+    for other in [
+        signed(1, commitment(4, 5, 7, HEIGHT)),
+        signed(1, commitment(3, 4, 7, HEIGHT)),
+        signed(2, commitment(3, 5, 7, HEIGHT)),
+    ] {
+        assert!(matches!(
+            judge(&pair(other)),
+            Err(EvidenceError::Unrelated(_))
+        ));
+    }
+    let mut forged = signed(2, commitment(3, 5, 7, HEIGHT));
+    forged.validator = key(1).address();
+    assert_eq!(
+        judge(&pair(forged)),
+        Err(EvidenceError::Signature(key(1).address()))
+    );
+}
+
+#[test]
+fn two_promises_that_no_block_keeps_convict() {
+    let promise = |height: Height, place: u32, transaction: u8| {
+        let promise = Preconfirmation {
+            height,
+            place,
+            transaction: TransactionId([transaction; 32]),
+        };
+        promise.sign(&domain(), &key(1))
+    };
+    let first = promise(HEIGHT, 2, 1);
+    let pair = |second| Evidence::DoublePreconfirmation(first, second);
+    for second in [promise(HEIGHT, 2, 9), promise(HEIGHT, 3, 1)] {
+        assert_eq!(judge(&pair(second)), Ok(Offence::DoublePreconfirmation));
+    }
+    assert_eq!(judge(&pair(first)), Err(EvidenceError::Same));
+    for honest in [promise(HEIGHT, 3, 9), promise(Height(8), 2, 9)] {
+        assert!(matches!(
+            judge(&pair(honest)),
+            Err(EvidenceError::Unrelated(_))
+        ));
+    }
+    let forged = SignedPreconfirmation {
+        signature: promise(HEIGHT, 4, 4).signature,
+        ..promise(HEIGHT, 2, 9)
+    };
+    assert!(matches!(
+        judge(&pair(forged)),
+        Err(EvidenceError::Signature(_))
+    ));
 }

@@ -82,10 +82,6 @@ pub enum WireError {
 }
 
 impl WireError {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the argument of map_err, which gives an owned error"
-    )]
     fn body(error: std::io::Error) -> Self {
         Self::Body(error.to_string())
     }

@@ -56,6 +56,7 @@ use crate::{
     agreement::{Agreement, BlockValue, EngineHeight, Part, SeatAddress, Seats},
     builder::Exchange,
     config::RoundTimeouts,
+    evidence::EvidenceBook,
     executor::{Executor, Judged},
     guard::SigningGuard,
 };
@@ -191,9 +192,9 @@ struct Lock {
 pub(super) struct App {
     executor: Arc<Executor>,
     guard: Arc<SigningGuard>,
-    agreement: Agreement,
     address: L1Address,
     peers: Peers,
+    evidence: Arc<EvidenceBook>,
     pace: Pace,
     role: Role,
     consensus: ConsensusRef<Agreement>,
@@ -231,7 +232,7 @@ impl App {
         guard: Arc<SigningGuard>,
         agreement: Agreement,
         engine: &Engine,
-        peers: Peers,
+        (peers, evidence): (Peers, Arc<EvidenceBook>),
         (pace, role): (Pace, Role),
         (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
@@ -242,8 +243,8 @@ impl App {
             heard: Heard::new(agreement, height),
             executor,
             guard,
-            agreement,
             peers,
+            evidence,
             pace,
             role,
             consensus: engine.consensus.clone(),
@@ -272,6 +273,16 @@ impl App {
     /// # Errors
     /// What ended it.
     pub(super) async fn run(
+        &mut self,
+        questions: &mut mpsc::Receiver<Question>,
+        cancelled: &CancellationToken,
+    ) -> Result<Ended, ConsensusError> {
+        let ended = self.run_loop(questions, cancelled).await;
+        self.jobs.shutdown().await; // what is being written is written to its end
+        ended
+    }
+
+    async fn run_loop(
         &mut self,
         questions: &mut mpsc::Receiver<Question>,
         cancelled: &CancellationToken,
@@ -447,7 +458,7 @@ impl App {
         match event {
             Event::Received(message) => {
                 if let Some(evidence) = self.heard.take(&message, &set) {
-                    self.accuse(&evidence);
+                    self.accuse(evidence);
                 }
             }
             Event::Published(message) => {
@@ -470,16 +481,12 @@ impl App {
     }
 
     /// Two messages that no honest validator signs.
-    fn accuse(&self, evidence: &Evidence) {
-        match evidence.verify(&self.agreement.domain, &self.set()) {
-            Ok(finding) => tracing::warn!(
-                height = finding.height.0,
-                offender = %finding.offender,
-                offence = ?finding.offence,
-                "a validator contradicts itself"
-            ),
-            Err(error) => tracing::debug!(%error, "evidence shows nothing"),
-        }
+    fn accuse(&mut self, evidence: Evidence) {
+        let book = Arc::clone(&self.evidence);
+        self.jobs.spawn_blocking(move || {
+            book.record(evidence)?;
+            Ok(Done::Nothing)
+        });
     }
 
     /// Turns to the next height after a commit.
@@ -511,7 +518,7 @@ impl App {
             Arrival::Init(_, id) => self.tell_again(id),
             Arrival::Double(pair) => {
                 let id = pair.1.proposal.block;
-                self.accuse(&Evidence::DoubleProposal(pair.0, pair.1));
+                self.accuse(Evidence::DoubleProposal(pair.0, pair.1));
                 self.tell_again(id);
             }
             Arrival::Nothing | Arrival::Payload(_) => {}

@@ -55,6 +55,10 @@ const CERTIFICATE_BYTES_MAX: u64 = 64 << 10;
 const PART_BYTES_MAX: u64 = 4 << 20;
 /// Answers to requests for decided blocks: one of the largest, header and payload, and its certificate.
 pub(super) const SYNC_BYTES_MAX: u64 = 2 * PART_BYTES_MAX + (1 << 20);
+/// How often a port that is taken is tried again.
+const LISTEN_TRIES: u32 = 40;
+/// Between two tries.
+const LISTEN_PAUSE: Duration = Duration::from_millis(50);
 /// How often a node tells its peers where it stands.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a request for decided blocks may take.
@@ -97,13 +101,21 @@ fn multiaddr(address: &SocketAddr) -> Multiaddr {
 }
 
 /// The address that the engine will listen on, if nobody else does: it only logs a failure, and would wait for ever.
-fn check_listen(listen: SocketAddr) -> Result<SocketAddr, ConsensusError> {
-    let error = |source| ConsensusError::Listen {
+/// The listener of an engine that was stopped a moment ago may not be closed yet, so a taken port is tried for a while.
+async fn check_listen(listen: SocketAddr) -> Result<SocketAddr, ConsensusError> {
+    let bind = || TcpListener::bind(listen).and_then(|listener| listener.local_addr());
+    let mut result = bind();
+    for _ in 0..LISTEN_TRIES {
+        if result.is_ok() {
+            break;
+        }
+        tokio::time::sleep(LISTEN_PAUSE).await;
+        result = bind();
+    }
+    result.map_err(|source| ConsensusError::Listen {
         address: listen,
         source,
-    };
-    let listener = TcpListener::bind(listen).map_err(error)?;
-    listener.local_addr().map_err(error)
+    })
 }
 
 fn consensus_config(listen: &SocketAddr, setup: &EngineSetup<'_>) -> ConsensusConfig {
@@ -148,7 +160,7 @@ impl Engine {
     /// # Errors
     /// [`ConsensusError`]; nothing is left running.
     pub(super) async fn start(setup: EngineSetup<'_>) -> Result<Self, ConsensusError> {
-        let listen = check_listen(setup.listen)?;
+        let listen = check_listen(setup.listen).await?;
         let registry = SharedRegistry::global().with_moniker(setup.address.to_string());
         let metrics = Metrics::register(&registry);
         let (node, closed) = spawn_node_actor(metrics.clone()).await.map_err(failed)?;

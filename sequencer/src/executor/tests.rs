@@ -104,3 +104,26 @@ fn what_came_at_an_earlier_height_and_is_not_in_the_block_is_listed() {
     let name = sign(transfer(1, 2, 0, 10, 2)).list_hash(&domain());
     assert_eq!(rig.executor.listable(&other), vec![name]);
 }
+
+/// A signature is skipped only for the very bytes that the pool holds.
+#[test]
+fn a_spoiled_signature_is_found_although_the_pool_knows_the_operation() {
+    let rig = Rig::new(MempoolConfig::default());
+    rig.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    rig.send_one(sign(transfer(2, 3, 0, 10, 2))).unwrap();
+    let mut block = (*rig.propose().block).clone();
+    assert!(verdict_of(&rig, &block).is_valid());
+    let protocol::block::Entry::Submission { submission, .. } = &mut block.payload.entries[1]
+    else {
+        panic!("a submission");
+    };
+    let protocol::transaction::Submission::Single(signed) = submission else {
+        panic!("a single one");
+    };
+    signed.signature = sign(transfer(1, 2, 0, 11, 2)).members()[0].signature;
+    block.header.core.payload_root = block.payload.root();
+    let Verdict::Invalid(reason) = verdict_of(&rig, &block) else {
+        panic!("a spoiled signature is valid");
+    };
+    assert_eq!(reason, protocol::block::InvalidBlock::Signature);
+}

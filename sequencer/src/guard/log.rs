@@ -4,9 +4,9 @@
 //! of that. The first record names key and chain. The file is only ever made whole: written beside, synced, renamed,
 //! and the directory synced.
 //!
-//! A record that a crash cut off is told from damage so: it is the last one, and it is short, or what is missing of it
-//! reads as zeros (a file that grew before its bytes arrived). A flipped bit looks like neither: the complement guards
-//! the length, and a checksum of eight zero bytes is not made by flipping one.
+//! A record that a crash cut off is told from damage so: it is the last one, and it is short, or its checksum reads as
+//! zeros (a file that grew before all of its bytes arrived). A flipped bit looks like neither: the complement guards
+//! the length, and no flip makes eight zero bytes of a checksum.
 //!
 //! The lock is on a file of its own, which is never renamed.
 
@@ -29,6 +29,7 @@ const HEAD_BYTES: usize = 8;
 const CHECKSUM_BYTES: usize = 8;
 /// The largest record is an extension of 4 KiB with its slot.
 const BODY_BYTES_MAX: usize = 8 << 10;
+const RECORD_BYTES_MAX: usize = HEAD_BYTES + BODY_BYTES_MAX + CHECKSUM_BYTES;
 /// The log is rewritten when it is longer than this and twice what it was after the last time: some hundred heights.
 const OVERGROWN_BYTES: u64 = 1 << 20;
 /// What is kept fits 5 records of 4.5 KiB for 256 rounds of two heights, twice, and the growth in between: nothing
@@ -57,53 +58,43 @@ fn encode(record: &Record) -> Vec<u8> {
     bytes
 }
 
-/// What stands at the start of these bytes.
-enum Found<'a> {
-    Record(Record, &'a [u8]),
-    /// The rest of the file is a record that was cut off.
-    Torn,
-    Damage(String),
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
-}
-
-fn decode(bytes: &[u8]) -> Found<'_> {
-    let record_bytes_max = HEAD_BYTES + BODY_BYTES_MAX + CHECKSUM_BYTES;
-    if bytes.len() <= record_bytes_max && is_zero(bytes) {
-        return Found::Torn;
-    }
+/// The record at the start of these bytes, and what follows it; `None` if all of them are one record that was cut off.
+///
+/// # Errors
+/// What is wrong with it, if it is damaged.
+fn decode(bytes: &[u8]) -> Result<Option<(Record, &[u8])>, String> {
+    let no_checksum_came = bytes.len() <= RECORD_BYTES_MAX && bytes.ends_with(&[0; CHECKSUM_BYTES]);
+    let damage = |reason: String| {
+        if no_checksum_came {
+            Ok(None)
+        } else {
+            Err(reason)
+        }
+    };
     let Some((len, rest)) = bytes.split_first_chunk::<4>() else {
-        return Found::Torn;
+        return Ok(None);
     };
     let Some((complement, rest)) = rest.split_first_chunk::<4>() else {
-        return Found::Torn;
+        return Ok(None);
     };
     let len = u32::from_le_bytes(*len);
     let body_bytes = usize::try_from(len).unwrap_or(usize::MAX);
     if len != !u32::from_le_bytes(*complement) || body_bytes > BODY_BYTES_MAX {
-        return Found::Damage("the length is not one".into());
+        return damage("the length is not one".into());
     }
     let Some((body, rest)) = rest.split_at_checked(body_bytes) else {
-        return Found::Torn;
+        return Ok(None);
     };
     let Some((checksum, rest)) = rest.split_first_chunk::<CHECKSUM_BYTES>() else {
-        return Found::Torn;
+        return Ok(None);
     };
-    let Some((covered, _)) = bytes.split_at_checked(HEAD_BYTES + body_bytes) else {
-        return Found::Torn;
-    };
+    let (covered, _) = bytes.split_at(HEAD_BYTES + body_bytes);
     if !keccak256(covered).starts_with(checksum) {
-        return if rest.is_empty() && is_zero(checksum) {
-            Found::Torn
-        } else {
-            Found::Damage("the checksum does not match".into())
-        };
+        return damage("the checksum does not match".into());
     }
     match Record::try_from_slice(body) {
-        Ok(record) => Found::Record(record, rest),
-        Err(error) => Found::Damage(error.to_string()),
+        Ok(record) => Ok(Some((record, rest))),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -132,10 +123,8 @@ fn fold(path: &Path, bytes: &[u8], slots: &mut Slots) -> Result<u64, GuardError>
         what,
     };
     while !rest.is_empty() {
-        let (record, after) = match decode(rest) {
-            Found::Record(record, after) => (record, after),
-            Found::Torn => break,
-            Found::Damage(reason) => return Err(damaged(rest, reason)),
+        let Some((record, after)) = decode(rest).map_err(|reason| damaged(rest, reason))? else {
+            break;
         };
         if offset(bytes, rest) == 0 {
             let Record::Owner(owner, domain) = record else {

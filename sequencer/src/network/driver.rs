@@ -119,7 +119,7 @@ pub(crate) struct Driver {
     book: AddressBook,
     judging: Judging,
     fetching: Fetching,
-    asked: BTreeMap<OutboundRequestId, Asked>,
+    asked: BTreeMap<OutboundRequestId, (PeerId, Asked)>,
     tasks: JoinSet<Done>,
     serving: usize,
     decayed: Instant,

@@ -67,11 +67,12 @@ pub(crate) struct Judging {
 }
 
 impl Judging {
-    /// Puts a job at the end of its peer's line, or gives it back if there is no room.
-    pub(crate) fn push(&mut self, job: Job) -> Result<(), Job> {
+    /// Puts a job at the end of its peer's line; false if there is no room and it is dropped.
+    #[must_use]
+    pub(crate) fn push(&mut self, job: Job) -> bool {
         let len = job.bytes.len();
         if self.waiting >= COUNT_MAX || self.bytes.saturating_add(len) > BYTES_MAX {
-            return Err(job);
+            return false;
         }
         let peer = job.from;
         let (count, bytes) = self
@@ -79,7 +80,7 @@ impl Judging {
             .get(&peer)
             .map_or((0, 0), |line| (line.waiting.len(), line.bytes));
         if count >= COUNT_PER_PEER_MAX || bytes.saturating_add(len) > BYTES_PER_PEER_MAX {
-            return Err(job);
+            return false;
         }
         let line = self.lines.entry(peer).or_default();
         if line.waiting.is_empty() {
@@ -89,7 +90,7 @@ impl Judging {
         line.bytes += len;
         self.bytes += len;
         self.waiting += 1;
-        Ok(())
+        true
     }
 
     /// The next job whose verdict may be asked for now; [`Judging::finish`] must follow.
@@ -177,10 +178,10 @@ mod tests {
         let mut judging = Judging::default();
         let (flooder, honest) = (PeerId::random(), PeerId::random());
         let taken = (0..5_000)
-            .filter(|_| judging.push(job(flooder, 100)).is_ok())
+            .filter(|_| judging.push(job(flooder, 100)))
             .count();
         assert_eq!(taken, COUNT_PER_PEER_MAX);
-        judging.push(job(honest, 100)).expect("room");
+        assert!(judging.push(job(honest, 100)));
         let started = [judging.start(), judging.start()].map(|job| job.expect("job").from);
         assert!(started.contains(&honest));
     }
@@ -190,7 +191,7 @@ mod tests {
         let mut judging = Judging::default();
         let peer = PeerId::random();
         for _ in 0..100 {
-            judging.push(job(peer, 1)).expect("room");
+            assert!(judging.push(job(peer, 1)));
         }
         let started = std::iter::from_fn(|| judging.start()).count();
         assert_eq!(started, RUNNING_PER_PEER_MAX);
@@ -203,7 +204,7 @@ mod tests {
         let mut judging = Judging::default();
         let peers: Vec<PeerId> = (0..8).map(|_| PeerId::random()).collect();
         for peer in &peers {
-            while judging.push(job(*peer, 1 << 20)).is_ok() {}
+            while judging.push(job(*peer, 1 << 20)) {}
         }
         assert_eq!(judging.load().1, BYTES_MAX);
         while let Some(job) = judging.start() {
@@ -218,7 +219,7 @@ mod tests {
         let mut judging = Judging::default();
         let peer = PeerId::random();
         for _ in 0..3 {
-            judging.push(job(peer, 10)).expect("room");
+            assert!(judging.push(job(peer, 10)));
         }
         let running = judging.start().expect("job");
         judging.drop_waiting(&peer);

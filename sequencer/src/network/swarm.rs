@@ -27,7 +27,7 @@ pub(crate) const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 const REQUEST_STREAMS_MAX: usize = 32;
 
 /// Streams of one connection agreeing on a protocol at once.
-const NEGOTIATING_MAX: usize = 16;
+const NEGOTIATING_MAX: usize = 32;
 
 /// Streams of one connection. With the fixed window of 256 KiB per stream that this limit selects (the growing one
 /// has a cap of 1 GiB), and all others refused at once, unread bytes stay below 16 MiB per connection.

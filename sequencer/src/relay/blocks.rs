@@ -87,14 +87,38 @@ mod tests {
         Exchange,
         rig::{BidRig, COLLATERAL, PROPOSER_LEAF},
     };
-    use crate::network::GossipHandler;
+    use crate::{
+        checkpoints::Checkpoints, evidence::EvidenceBook, guard::SigningGuard,
+        network::GossipHandler,
+    };
 
     fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
         let (exchange, _) = Exchange::new(Arc::clone(&rig.rig.executor));
         let (requests, _) = mpsc::channel(1);
         let shared = rig.rig.shared().clone();
-        let queue = Arc::clone(&rig.rig.queue);
-        Relay::new(shared, queue, requests, 0, (Arc::new(exchange), leaf))
+        let (queue, store) = (Arc::clone(&rig.rig.queue), Arc::clone(&shared.store));
+        let (constants, outlet) = (shared.chain.constants.clone(), shared.outlet.clone());
+        let dir = rig.rig.dir.path().join(format!("relay-{}", leaf.is_some()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let key = crate::fixture::validator();
+        let guard = SigningGuard::open(&dir.join("guard"), key, constants.domain).unwrap();
+        let evidence = EvidenceBook::open(
+            dir.join("evidence"),
+            Arc::clone(&store),
+            constants.clone(),
+            outlet.clone(),
+        );
+        let evidence = Arc::new(evidence.unwrap());
+        let checkpoints = Checkpoints::new(
+            store,
+            constants,
+            Arc::new(guard),
+            Arc::clone(&evidence),
+            outlet,
+        );
+        let books = (evidence, Arc::new(checkpoints));
+        let exchange = (Arc::new(exchange), leaf);
+        Relay::new(shared, queue, requests, books, 0, exchange)
     }
 
     async fn ask(relay: &Relay, question: Question) -> Option<Bytes> {

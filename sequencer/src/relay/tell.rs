@@ -33,6 +33,10 @@ pub(crate) enum News {
     Submission(Arc<Submission>),
     /// A worker gave it to this node; it verifies.
     Proof { job: [u8; 32], proof: Vec<u8> },
+    /// A file against a validator.
+    Evidence(Vec<u8>),
+    /// This validator's signature under a sealed batch.
+    Commitment(Vec<u8>),
 }
 
 /// Where news go in; never waits.
@@ -90,6 +94,8 @@ pub(crate) async fn run_tell(
                 News::Proof { job, proof } => {
                     publish(&gossip, Topic::Proofs, to_bytes(&Proven { job, proof }));
                 }
+                News::Evidence(file) => publish(&gossip, Topic::Evidence, file),
+                News::Commitment(signed) => publish(&gossip, Topic::Checkpoints, signed),
             }
         }
         if !submissions.is_empty() {

@@ -6,7 +6,7 @@ use api::{
     error::{ApiError, ErrorCode},
     ledger::{
         BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
-        EntryJson, OrderedOperation, SignatureJson,
+        CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     operation::Verdict,
     status::{
@@ -24,8 +24,13 @@ use protocol::{
     transaction::{SignedBid, TransactionId},
 };
 
+use verifier::checkpoint::CheckpointFile;
+
 use super::public::{PublicApi, internal};
-use crate::storage::{BatchRecord, JobRecord, TransactionRecord};
+use crate::{
+    evidence::lineage,
+    storage::{BatchRecord, JobRecord, TransactionRecord},
+};
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
@@ -273,6 +278,28 @@ impl PublicApi {
         Err(ApiError::new(ErrorCode::BundleNotReady, reason))
     }
 
+    pub(super) fn checkpoint_json(&self, number: BatchNumber) -> Result<CheckpointJson, ApiError> {
+        let store = &self.shared.store;
+        let constants = &self.shared.chain.constants;
+        let read = |error| internal(&error);
+        let Some(checkpoint) = store.checkpoint(number).map_err(read)? else {
+            let stage = self.batch_json(Some(number))?.stage; // or UnknownBatch
+            let reason = format!("batch {number} is {stage:?}").to_lowercase();
+            return Err(ApiError::new(ErrorCode::CheckpointNotReady, reason));
+        };
+        let epoch = checkpoint.commitment.epoch;
+        let missing = || internal(&store.corrupt("a block at the end of an epoch is missing"));
+        let lineage = lineage(store, constants, epoch).map_err(read)?;
+        let file = CheckpointFile {
+            lineage: lineage.ok_or_else(missing)?,
+            checkpoint,
+        };
+        Ok(CheckpointJson {
+            number: number.0,
+            bytes: BytesText::from(file.encode().as_slice()),
+        })
+    }
+
     pub(super) fn chain_info(&self, fee_min: Amount, block_interval_ms: u64) -> ChainInfo {
         let chain = &self.shared.chain;
         let constants = &chain.constants;
@@ -314,6 +341,10 @@ impl PublicApi {
             let pool = self.shared.pool();
             (count(pool.len()), count(pool.bytes()))
         };
+        let batch_certified = store
+            .newest_checkpoint()
+            .map_err(|error| internal(&error))?;
+        let set = &self.shared.chain.constants.validators;
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {
@@ -326,6 +357,11 @@ impl PublicApi {
             inbox_count: view.tip.inbox_count,
             mempool_operations,
             mempool_bytes,
+            validators: u32::try_from(set.validators().len()).unwrap_or(u32::MAX),
+            weight_total: u64::try_from(set.total()).unwrap_or(u64::MAX),
+            // the most that is not above a third
+            weight_faulty_max: u64::try_from(set.total().saturating_sub(1) / 3).unwrap_or(u64::MAX),
+            batch_certified,
             batch_open: open.number.0,
             batch_sealed: open.number.0.saturating_sub(1),
             batch_proven,

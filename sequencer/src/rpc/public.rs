@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use api::{
     error::{ApiError, ErrorCode},
-    ledger::{BatchJson, BlockJson, BundleJson, LeafJson, LeafProofJson, PAGE_LIMIT_MAX, Page},
+    ledger::{
+        BatchJson, BlockJson, BundleJson, CheckpointJson, LeafJson, LeafProofJson, PAGE_LIMIT_MAX,
+        Page,
+    },
     operation::{
         PointJson, SignedTransactionJson, SimulatedMember, SimulationJson, SimulationMember,
         parse_group,
@@ -302,6 +305,10 @@ impl QuorateServer for PublicApi {
 
     async fn bundle(&self, number: u64) -> RpcResult<BundleJson> {
         Ok(self.bundle_json(BatchNumber(number))?)
+    }
+
+    async fn checkpoint(&self, number: u64) -> RpcResult<CheckpointJson> {
+        Ok(self.checkpoint_json(BatchNumber(number))?)
     }
 
     async fn chain(&self) -> RpcResult<ChainInfo> {

@@ -55,6 +55,11 @@ fn config_of(
 
 impl Set {
     async fn start(count: u8) -> Self {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer();
+        let _ = logs.try_init(); // another test of this process may have done it
         let mut ports = free_ports(2 * count);
         let gossip = ports.split_off(usize::from(count));
         let mut set = Self {
@@ -127,6 +132,7 @@ impl Set {
         }
     }
 
+    /// Stops all; none of them may have failed before.
     async fn stop(self) {
         for (node, _) in self.nodes.into_iter().flatten() {
             node.stop().await.unwrap();

@@ -1,22 +1,35 @@
 //! One node's application: the chain it has decided, blocks it builds, and the vote rule applied to blocks of others.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::LazyLock,
 };
 
 use protocol::{
     account::{L1Address, Leaf},
-    block::{Block, BlockEffects, BlockExecution, BlockHeader, BlockId, Entry, L1Origin, Payload},
-    certificate::ExtendedCertificate,
+    block::{
+        Block, BlockEffects, BlockExecution, BlockHeader, BlockId, Entry, Payload, apply_block,
+    },
+    certificate::{ExtendedCertificate, ExtendedSignature},
     number::{Height, LeafIndex, Nonce, Round},
-    params::EPOCH_HEIGHTS,
+    params::{EPOCH_HEIGHTS, INBOX_PER_BATCH_MAX},
     testing::{Draft, Drafter, World, amount, leaf},
     threaded::{FeeLeaves, Threaded},
     transaction::{Action, BidHash, ListHash, SignedBid, Submission, Transaction},
-    validator::{Validator, ValidatorKey, ValidatorSet, ValidatorSignature},
-    validity::{BaseLayerView, OriginStatus, QueuedItem, Verdict, check_header, listed, verdict},
+    transition::Operation,
+    validator::{ValidatorKey, ValidatorSet, ValidatorSignature},
+    validity::{
+        BaseLayerView, DecidedPrefix, OriginStatus, Verdict, check_header, listed, timestamp_ms,
+        verdict,
+    },
+    vote::{Extension, Step, Vote},
+};
+
+use crate::{
+    layer::{BaseLayer, Sets, View, origin},
+    plan::Plan,
 };
 
 /// Collateral of the builder.
@@ -25,9 +38,6 @@ const COLLATERAL: LeafIndex = LeafIndex(4);
 const NONCES: u64 = 24;
 /// Submissions that a block takes at most, beside the listed ones.
 const ENTRIES_MAX: usize = 6;
-/// Milliseconds from one final block of the base layer to the next.
-pub(crate) const BASE_BLOCK_MS: u64 = 150;
-
 /// A client's transaction: what it says and how lists name it.
 pub(crate) struct Client {
     pub(crate) from: LeafIndex,
@@ -41,7 +51,7 @@ static GENESIS: LazyLock<World> = LazyLock::new(|| {
         .map(|number| leaf(number, 0, 1_000_000_000))
         .collect();
     leaves[4].balance = amount(1 << 60);
-    leaves[4].lock_until = Height(3 * EPOCH_HEIGHTS);
+    leaves[4].lock_until = Height(5 * EPOCH_HEIGHTS);
     let mut world = World::new(leaves, 5);
     world.genesis.fee_leaves = FeeLeaves::new(&[LeafIndex(0), LeafIndex(1)]).unwrap();
     world
@@ -88,32 +98,6 @@ pub(crate) static CLIENTS: LazyLock<Vec<Client>> = LazyLock::new(|| {
         .collect()
 });
 
-/// A node's view of the base layer: every block up to a number is final.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct View(pub(crate) u64);
-
-pub(crate) fn origin(number: u64) -> L1Origin {
-    let mut hash = [0; 32];
-    hash[24..].copy_from_slice(&number.to_be_bytes());
-    L1Origin { number, hash }
-}
-
-impl BaseLayerView for View {
-    fn status(&self, named: &L1Origin) -> OriginStatus {
-        if named.number > self.0 {
-            OriginStatus::Unknown
-        } else if *named == origin(named.number) {
-            OriginStatus::Final
-        } else {
-            OriginStatus::Conflicting
-        }
-    }
-
-    fn item(&self, _index: u64) -> Option<QueuedItem> {
-        None
-    }
-}
-
 /// All that a verdict depends on.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Question {
@@ -123,7 +107,7 @@ struct Question {
     tip: BlockId,
     state: protocol::Fr,
     origin: bool,
-    set: [u8; 32],
+    sets: [[u8; 32]; 2],
 }
 
 type Claim = ([u8; 32], ValidatorSignature, L1Address);
@@ -131,15 +115,22 @@ type Claim = ([u8; 32], ValidatorSignature, L1Address);
 thread_local! {
     static VERDICTS: RefCell<BTreeMap<Question, Verdict>> = const { RefCell::new(BTreeMap::new()) };
     static AUTHENTIC: RefCell<BTreeSet<Claim>> = const { RefCell::new(BTreeSet::new()) };
+    static SIGNED: RefCell<BTreeMap<(L1Address, [u8; 32]), ValidatorSignature>> =
+        const { RefCell::new(BTreeMap::new()) };
+    static SEED: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Forgets all answers: each run works out its own.
-pub(crate) fn forget() {
+/// Begins a run: it works out every verdict itself. What a signature says depends on its bytes alone, so the two runs
+/// of a seed make and recover each signature once.
+pub(crate) fn forget(seed: u64) {
     VERDICTS.with_borrow_mut(BTreeMap::clear);
-    AUTHENTIC.with_borrow_mut(BTreeSet::clear);
+    if SEED.replace(Some(seed)) != Some(seed) {
+        AUTHENTIC.with_borrow_mut(BTreeSet::clear);
+        SIGNED.with_borrow_mut(BTreeMap::clear);
+    }
 }
 
-/// Whether `by` signed the digest; each good signature is recovered once in a run.
+/// Whether `by` signed the digest.
 pub(crate) fn is_authentic(digest: [u8; 32], by: L1Address, signature: ValidatorSignature) -> bool {
     let claim = (digest, signature, by);
     if AUTHENTIC.with_borrow(|known| known.contains(&claim)) {
@@ -152,6 +143,16 @@ pub(crate) fn is_authentic(digest: [u8; 32], by: L1Address, signature: Validator
     is_good
 }
 
+/// The signature of this key, which is always the same.
+pub(crate) fn sign(key: &ValidatorKey, by: L1Address, digest: [u8; 32]) -> ValidatorSignature {
+    let known = SIGNED.with_borrow(|signed| signed.get(&(by, digest)).copied());
+    known.unwrap_or_else(|| {
+        let signature = key.sign(&digest);
+        SIGNED.with_borrow_mut(|signed| signed.insert((by, digest), signature));
+        signature
+    })
+}
+
 /// What is wrong with a block that a liar builds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Flaw {
@@ -159,6 +160,10 @@ pub(crate) enum Flaw {
     Author,
     Operation,
     Listed,
+    /// No inbox items, also if some are overdue.
+    Overdue,
+    /// An inbox item that the origin has not enqueued.
+    Early,
 }
 
 /// How a block is to be built.
@@ -166,6 +171,8 @@ pub(crate) enum Flaw {
 pub(crate) struct Order {
     pub(crate) bid: bool,
     pub(crate) empty: bool,
+    /// Whether inbox items stand in it before they are due.
+    pub(crate) eager: bool,
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -173,12 +180,15 @@ pub(crate) struct Order {
 #[derive(Clone)]
 pub(crate) struct Chain {
     pub(crate) world: World,
+    /// Height before the first block in `decided`.
+    start: Height,
     pub(crate) decided: Vec<(Block, ExtendedCertificate)>,
     pub(crate) view: View,
+    pub(crate) sets: Rc<Sets>,
 }
 
 /// Keys of the validators, in the order of their addresses.
-pub(crate) fn keys(count: usize) -> Vec<ValidatorKey> {
+fn keys(count: usize) -> Vec<ValidatorKey> {
     let seeds = (1_u8..).take(count);
     let mut keys: Vec<_> = seeds
         .map(|seed| ValidatorKey::from_bytes(&[seed; 32]).unwrap())
@@ -188,32 +198,90 @@ pub(crate) fn keys(count: usize) -> Vec<ValidatorKey> {
 }
 
 impl Chain {
-    /// Genesis of a set with these weights.
-    pub(crate) fn new(weights: &[u64]) -> Self {
+    /// The plan's chain before its first height.
+    pub(crate) fn new(plan: &Plan) -> Self {
         let mut world = GENESIS.clone();
-        world.validators = keys(weights.len());
-        let seats = world.validators.iter().zip(weights);
-        let seats = seats.map(|(key, weight)| Validator {
-            address: key.address(),
-            weight: *weight,
-        });
-        world.genesis.validators = ValidatorSet::new(seats.collect()).unwrap();
+        world.validators = keys(plan.weights.len());
+        let mut weights = vec![plan.weights.clone()];
+        weights.extend(plan.next_weights.clone());
+        let sets = Sets::new(&world.validators, &weights);
+        world.genesis.validators = sets.of_epoch(0).clone();
         world.tip = world.genesis.tip();
         assert_eq!(world.domain, world.genesis.domain());
-        Self {
+        let view = View {
+            number: 0,
+            layer: Rc::new(BaseLayer::new(&plan.inbox)),
+        };
+        let mut chain = Self {
             world,
+            start: Height(plan.start),
             decided: Vec::new(),
-            view: View::default(),
+            view,
+            sets: Rc::new(sets),
+        };
+        if plan.start > 0 {
+            chain.skip_to(chain.start);
         }
+        chain
     }
 
+    /// Stands on an empty block of this height, certified by all, as if the heights before had been like it: a run
+    /// cannot go through a whole epoch. State, tip, history and certificate are what they would be, but for ids.
+    fn skip_to(&mut self, height: Height) {
+        self.world.tip.height = Height(height.0 - 1);
+        let block = self.block(Payload::default(), self.world.genesis.fee_leaves);
+        let world = &mut self.world;
+        let (state, tip, chain_id) = (&world.state, &world.tip, world.genesis.chain_id);
+        let effects = apply_block(state, tip, &world.domain, chain_id, &block).unwrap();
+        world.state.commit(&effects.changes);
+        world.tip = effects.tip;
+        let set = self.sets.at(height);
+        world.history.push(&block, set, &world.domain);
+        let members = world.validators.iter().enumerate();
+        let members = members.filter(|(_, key)| set.weight_of(&key.address()) > 0);
+        let extension = Extension {
+            time_ms: world.tip.timestamp_ms,
+            ..Extension::default()
+        };
+        let signers: Vec<(usize, Extension)> =
+            members.map(|(seat, _)| (seat, extension.clone())).collect();
+        let certificate = world.certify((world.tip.height, world.tip.id), &signers);
+        world.certificate = Some(certificate);
+    }
+
+    /// The set that decides the next height.
     pub(crate) fn set(&self) -> &ValidatorSet {
-        &self.world.genesis.validators
+        self.sets.at(self.next())
     }
 
     /// Height being agreed on.
     pub(crate) fn next(&self) -> Height {
         Height(self.world.tip.height.0 + 1)
+    }
+
+    /// The decided block above this height, and what proves it.
+    pub(crate) fn above(&self, height: Height) -> Option<&(Block, ExtendedCertificate)> {
+        let place = height.0.checked_sub(self.start.0)?;
+        self.decided.get(usize::try_from(place).ok()?)
+    }
+
+    fn prefix(&self) -> DecidedPrefix<'_> {
+        DecidedPrefix {
+            set: self.set(),
+            next_set_hash: self.sets.after(self.next()).hash(),
+            ..self.world.prefix(&self.view)
+        }
+    }
+
+    /// The next block with this payload, under this height's sets.
+    fn block(&self, payload: Payload, fee_leaves: FeeLeaves) -> Block {
+        let mut block = self.world.block(payload, fee_leaves);
+        let prefix = self.prefix();
+        let core = &mut block.header.core;
+        core.next_set_hash = prefix.next_set_hash;
+        core.timestamp_ms = timestamp_ms(block.header.certificate.as_ref(), &prefix);
+        core.author = *prefix.set.proposer(core.height, Round(0));
+        block
     }
 
     /// The vote rule. It is a pure function, so nodes on one prefix share the answer: whatever it depends on is in
@@ -228,11 +296,11 @@ impl Chain {
             tip: self.world.tip.id,
             state: self.world.state.root(),
             origin: self.view.status(&core.l1_origin) == OriginStatus::Final,
-            set: self.set().hash(),
+            sets: [self.set(), self.sets.after(self.next())].map(ValidatorSet::hash),
         };
         let known = VERDICTS.with_borrow(|verdicts| verdicts.get(&key).cloned());
         known.unwrap_or_else(|| {
-            let answer = verdict(block, &self.world.prefix(&self.view));
+            let answer = verdict(block, &self.prefix());
             VERDICTS.with_borrow_mut(|verdicts| verdicts.insert(key, answer.clone()));
             answer
         })
@@ -242,14 +310,11 @@ impl Chain {
         &self,
         header: &BlockHeader,
     ) -> Result<(), protocol::validity::Refusal> {
-        check_header(header, &self.world.prefix(&self.view))
+        check_header(header, &self.prefix())
     }
 
     pub(crate) fn listed(&self) -> BTreeSet<ListHash> {
-        listed(
-            self.world.certificate.as_ref(),
-            &self.world.prefix(&self.view),
-        )
+        listed(self.world.certificate.as_ref(), &self.prefix())
     }
 
     /// Whether the transaction could still be executed some day.
@@ -258,7 +323,11 @@ impl Chain {
         self.world.state.leaves()[place].nonce.0 <= client.nonce
     }
 
-    /// A block for this round from these transactions: listed ones first, excused if they do not apply.
+    /// A block for this round from these transactions, some of which may not apply any more: listed ones first,
+    /// excused if they do not apply.
+    ///
+    /// # Errors
+    /// Listed transactions whose bytes are not here.
     pub(crate) fn build(
         &self,
         round: Round,
@@ -266,21 +335,43 @@ impl Chain {
         pool: &BTreeMap<usize, Height>,
         bids: &BTreeMap<BidHash, SignedBid>,
         order: Order,
-    ) -> Option<Block> {
+    ) -> Result<Block, BTreeSet<usize>> {
         let world = &self.world;
         let listed = self.listed();
+        let absent: BTreeSet<usize> = CLIENTS
+            .iter()
+            .enumerate()
+            .filter(|(place, client)| listed.contains(&client.hash) && !pool.contains_key(place))
+            .map(|(place, _)| place)
+            .collect();
+        if !absent.is_empty() {
+            return Err(absent);
+        }
         let fee_leaves = world.genesis.fee_leaves;
         let mut execution = BlockExecution::new(&world.state, &world.tip, &fee_leaves, false);
         let mut payload = Payload::default();
+        let number = self.view.number.max(world.tip.l1_origin.number);
+        for item in self.inbox_items(number, order) {
+            execution
+                .push(&world.domain, &Operation::Inbox(item))
+                .expect("inbox items never fail");
+            payload.inbox.push(item);
+        }
         for due in world.history.due_burns(self.next()) {
-            let burn = Entry::BidBurn(*bids.get(&due.bid)?);
-            execution.push_entry(&world.domain, &burn).ok()?;
+            let signed = bids.get(&due.bid).expect("reported bids are served");
+            let burn = Entry::BidBurn(*signed);
+            execution
+                .push_entry(&world.domain, &burn)
+                .expect("the collateral is locked");
             payload.entries.push(burn);
         }
         let mut taken = 0;
         for (place, client) in CLIENTS.iter().enumerate() {
             let is_listed = listed.contains(&client.hash);
-            let is_chosen = pool.contains_key(&place) && !order.empty && taken < ENTRIES_MAX;
+            let is_chosen = pool.contains_key(&place)
+                && self.is_pending(client)
+                && !order.empty
+                && taken < ENTRIES_MAX;
             if !is_listed && !is_chosen {
                 continue;
             }
@@ -299,7 +390,7 @@ impl Chain {
         payload.excuses.sort_by_key(|one| one.list_hash(&domain));
         match order.flaw {
             Some(Flaw::Operation) => {
-                let last = CLIENTS.last()?; // its nonce is far ahead
+                let last = &CLIENTS[CLIENTS.len() - 1]; // its nonce is far ahead
                 payload.entries.push(Entry::Submission {
                     submission: last.submission.clone(),
                     fee_leaves: vec![1],
@@ -313,11 +404,11 @@ impl Chain {
             }),
             _ => {}
         }
-        let mut block = world.block(payload, fee_leaves);
+        let mut block = self.block(payload, fee_leaves);
         let core = &mut block.header.core;
         core.birth_round = round;
         core.author = author;
-        core.l1_origin = origin(self.view.0.max(world.tip.l1_origin.number));
+        core.l1_origin = origin(number);
         match order.flaw {
             Some(Flaw::Timestamp) => core.timestamp_ms += 1,
             Some(Flaw::Author) => core.author = L1Address([1; 20]),
@@ -326,7 +417,74 @@ impl Chain {
         if order.bid {
             world.seal_bid(&mut block, COLLATERAL, amount(5_000));
         }
-        Some(block)
+        Ok(block)
+    }
+
+    /// Inbox items for a block that names this block of the base layer.
+    fn inbox_items(&self, number: u64, order: Order) -> Vec<protocol::inbox::InboxItem> {
+        let mut items = Vec::new();
+        let most = usize::try_from(INBOX_PER_BATCH_MAX).unwrap();
+        if matches!(order.flaw, Some(Flaw::Overdue)) {
+            return items;
+        }
+        let queue = (self.world.tip.inbox_count..).map_while(|index| {
+            let place = usize::try_from(index).ok()?;
+            self.view.layer.items.get(place)
+        });
+        for queued in queue.take(most) {
+            let is_early = matches!(order.flaw, Some(Flaw::Early));
+            let is_wanted = order.eager || queued.due_at <= number;
+            if !is_early && (queued.enqueued_at > number || !is_wanted) {
+                break;
+            }
+            items.push(queued.item);
+        }
+        items
+    }
+
+    /// Finding H1: gives the block another certificate of its parent, in which `key` lists this transaction too.
+    /// The bid stays as the builder signed it, for the certificate it knew; or, as in the first draft, it covers no
+    /// certificate and goes with any.
+    pub(crate) fn swap_certificate(
+        &self,
+        block: &mut Block,
+        key: &ValidatorKey,
+        hash: ListHash,
+        is_bid_bound: bool,
+    ) {
+        let Some(mut certificate) = self.world.certificate.clone() else {
+            return;
+        };
+        let (height, round, id) = (certificate.height, certificate.round, certificate.block);
+        let domain = &self.world.domain;
+        let by = key.address();
+        let vote = Vote {
+            height,
+            round,
+            step: Step::Precommit,
+            block: Some(id),
+        };
+        let extension = Extension {
+            hashes: vec![hash],
+            time_ms: block.header.core.timestamp_ms,
+            reports: Vec::new(),
+        };
+        let second = ExtendedSignature {
+            validator: by,
+            signature: key.sign(&vote.digest(domain)),
+            extension_signature: key.sign(&extension.digest(domain, height, round, id)),
+            extension,
+        };
+        certificate.signatures.retain(|one| one.validator != by);
+        certificate.signatures.push(second);
+        certificate.signatures.sort_by_key(|one| one.validator);
+        let core = &mut block.header.core;
+        core.certificate_hash = certificate.hash();
+        core.timestamp_ms = timestamp_ms(Some(&certificate), &self.prefix());
+        block.header.certificate = Some(certificate);
+        if !is_bid_bound {
+            self.world.seal_bid(block, COLLATERAL, amount(5_000));
+        }
     }
 
     /// Moves on by a block that has been judged valid.
@@ -339,9 +497,8 @@ impl Chain {
         let world = &mut self.world;
         world.state.commit(&effects.changes);
         world.tip = effects.tip;
-        world
-            .history
-            .push(&block, &world.genesis.validators, &world.domain);
+        let set = self.sets.at(block.header.core.height);
+        world.history.push(&block, set, &world.domain);
         world.certificate = Some(certificate.clone());
         self.decided.push((block, certificate));
     }

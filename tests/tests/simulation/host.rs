@@ -7,8 +7,9 @@ use arc_malachitebft_core_consensus::{
     SignedConsensusMsg, VoteExtensionError,
 };
 use arc_malachitebft_core_types::{
-    CommitCertificate, NilOrVal, Proposal as _, Round as EngineRound, SignedMessage, Timeout,
-    TimeoutKind, ValueResponse, Vote as _, VoteExtensionScope, VoteExtensions, VoteType,
+    CommitCertificate, NilOrVal, PolkaCertificate, Proposal as _, Round as EngineRound,
+    SignedMessage, Timeout, TimeoutKind, ValueResponse, Vote as _, VoteExtensionScope,
+    VoteExtensions, VoteType,
 };
 use protocol::{
     account::L1Address,
@@ -22,7 +23,8 @@ use protocol::{
 use sequencer::agreement::{Agreement, EngineVote, Seats, VoteExtension};
 
 use crate::{
-    chain::{CLIENTS, Chain, is_authentic},
+    chain::{CLIENTS, Chain, is_authentic, sign},
+    faults::Fault,
     message::Message,
     referee::{Signed, Slot},
 };
@@ -32,6 +34,9 @@ use crate::{
 pub(crate) struct Refused;
 
 type SignedExtension = SignedMessage<Agreement, VoteExtension>;
+
+/// Heights for which a node serves the bytes of a transaction that no longer applies.
+const SERVED_HEIGHTS: u64 = 16;
 
 /// What survives a crash.
 #[derive(Clone)]
@@ -46,8 +51,10 @@ pub(crate) struct Disk {
     pub(crate) extensions: BTreeMap<(Height, Round, BlockId), SignedExtension>,
     /// Valid blocks of the current height: on disk before the engine hears of them.
     pub(crate) blocks: BTreeMap<BlockId, (Block, BlockEffects)>,
-    /// Transactions by number, with the height at which they came.
+    /// Transactions by number, with the height at which they came; also those that do not apply any more.
     pub(crate) pool: BTreeMap<usize, Height>,
+    /// When one that is in the pool was first seen not to apply any more.
+    pub(crate) spent: BTreeMap<usize, Height>,
     pub(crate) reports: BTreeSet<Report>,
 }
 
@@ -63,6 +70,8 @@ pub(crate) struct Outbox {
     pub(crate) finalized: Option<(CommitCertificate<Agreement>, VoteExtensions<Agreement>)>,
     pub(crate) evidence: Vec<MisbehaviorEvidence<Agreement>>,
     pub(crate) signed: Vec<(Slot, [u8; 32])>,
+    /// What its extensions list.
+    pub(crate) listed: Vec<(Height, Round, BlockId, Vec<ListHash>)>,
     pub(crate) locks: Vec<(Height, Round, BlockId)>,
     /// Length of the log when the input came: a crash during it may lose what came after.
     pub(crate) log_before: usize,
@@ -74,6 +83,8 @@ pub(crate) struct Parts {
     pub(crate) inits: BTreeMap<(Round, BlockId), (SignedProposal, Box<BlockHeader>, u64)>,
     pub(crate) payloads: BTreeMap<[u8; 32], Box<Payload>>,
     pub(crate) judged: BTreeMap<BlockId, bool>,
+    /// Blocks that were unknown when they were first judged.
+    pub(crate) unknown: BTreeSet<BlockId>,
 }
 
 pub(crate) struct Host {
@@ -93,6 +104,22 @@ pub(crate) struct Host {
     /// Whether conflicting signatures are refused; a faulty node has none.
     pub(crate) is_guarded: bool,
     pub(crate) refusals: usize,
+    /// How it misbehaves, if it does.
+    pub(crate) fault: Option<Fault>,
+    /// Reports it has ever made.
+    pub(crate) filed: BTreeSet<Report>,
+    pub(crate) counts: Counts,
+}
+
+/// What a run counts to show that it reached its corners.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Blocks that were unknown first, and judged when the view of the base layer moved on.
+    pub(crate) late_answers: u64,
+    /// Proposals that waited for the bytes of listed transactions.
+    pub(crate) fetches: u64,
+    /// Those of them whose bytes came too late.
+    pub(crate) missed_fetches: u64,
 }
 
 fn timer_key(timeout: &Timeout) -> (u8, i64) {
@@ -129,6 +156,7 @@ impl Host {
                 extensions: BTreeMap::new(),
                 blocks: BTreeMap::new(),
                 pool: BTreeMap::new(),
+                spent: BTreeMap::new(),
                 reports: BTreeSet::new(),
             },
             parts: Parts::default(),
@@ -139,6 +167,9 @@ impl Host {
             skew,
             is_guarded,
             refusals: 0,
+            fault: None,
+            filed: BTreeSet::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -160,10 +191,18 @@ impl Host {
         self.disk
             .extensions
             .retain(|(height, ..), _| *height >= next);
-        let chain = &self.disk.chain;
-        self.disk
-            .pool
-            .retain(|place, _| chain.is_pending(&CLIENTS[*place]));
+        self.seats = Seats::from(self.disk.chain.set().clone());
+        for place in self.disk.pool.keys() {
+            if !self.disk.chain.is_pending(&CLIENTS[*place]) {
+                self.disk.spent.entry(*place).or_insert(next);
+            }
+        }
+        let spent = &self.disk.spent;
+        let is_served = |place: &usize| {
+            let since = spent.get(place);
+            since.is_none_or(|since| since.0 + SERVED_HEIGHTS >= next.0)
+        };
+        self.disk.pool.retain(|place, _| is_served(place));
         self.disk
             .reports
             .retain(|report| report.height.0 + 15 >= next.0);
@@ -183,7 +222,7 @@ impl Host {
             }
         }
         self.out.signed.push((slot, digest));
-        Ok(self.key.sign(&digest))
+        Ok(sign(&self.key, self.address, digest))
     }
 
     /// Signs the opening of a block's parts.
@@ -232,7 +271,12 @@ impl Host {
                 })
             })
         };
-        let ripe = self.disk.pool.iter().filter(|(_, came)| **came < height);
+        let chain = &self.disk.chain;
+        let ripe = self
+            .disk
+            .pool
+            .iter()
+            .filter(|(place, came)| **came < height && chain.is_pending(&CLIENTS[**place]));
         let mut hashes: Vec<ListHash> = ripe
             .map(|(place, _)| CLIENTS[*place].hash)
             .filter(|hash| !is_inside(hash))
@@ -257,6 +301,8 @@ impl Host {
             .expect("a defined round");
         let slot = (height, round, Signed::Extension);
         let signature = self.sign(slot, digest)?;
+        let said = extension.0.hashes.clone();
+        self.out.listed.push((height, round, block, said));
         let signed = SignedMessage::new(extension, signature);
         self.disk.extensions.insert(place, signed.clone());
         Ok(signed)
@@ -266,6 +312,14 @@ impl Host {
         &mut self,
         vote: EngineVote,
     ) -> Result<SignedMessage<Agreement, EngineVote>, Refused> {
+        let vote = match &self.fault {
+            Some(fault) => {
+                let mut inits = self.parts.inits.keys();
+                let proposed = inits.find(|(round, _)| EngineRound::new(round.0) == vote.round());
+                fault.twist(&self.agreement, vote, proposed.map(|(_, id)| *id))
+            }
+            None => vote,
+        };
         let digest = self.agreement.vote_digest(&vote).expect("a defined round");
         let (height, round) = (vote.height().0, round_of(vote.round()));
         let step = match vote.vote_type() {
@@ -287,8 +341,21 @@ impl Host {
         self.disk.flushed = self.disk.log.len();
     }
 
-    /// Whether every signature was verified in this run, and the signers are a quorum.
-    fn is_known_quorum(&self, certificate: &CommitCertificate<Agreement>) -> bool {
+    /// Whether these are votes of a quorum, and each signature is its voter's; most have been verified before.
+    fn is_known_quorum(&self, vote: &Vote, signers: &[(L1Address, ValidatorSignature)]) -> bool {
+        let set = self.seats.set();
+        let digest = vote.digest(&self.agreement.domain);
+        let names: BTreeSet<L1Address> = signers.iter().map(|(name, _)| *name).collect();
+        let weight = names.iter().map(|name| set.weight_of(name)).sum();
+        set.is_quorum(weight)
+            && names.len() == signers.len()
+            && signers
+                .iter()
+                .all(|(name, signature)| is_authentic(digest, *name, *signature))
+    }
+
+    /// The engine made it of votes that it has had verified: nothing is recovered twice.
+    fn is_known_commit(&self, certificate: &CommitCertificate<Agreement>) -> bool {
         let Some(commit) = Agreement::to_protocol_commit(certificate) else {
             return false;
         };
@@ -298,19 +365,24 @@ impl Host {
             step: Step::Precommit,
             block: Some(commit.block),
         };
-        let digest = vote.digest(&self.agreement.domain);
-        let signers: BTreeSet<L1Address> =
-            commit.signatures.iter().map(|one| one.validator).collect();
-        let weight = signers
-            .iter()
-            .map(|one| self.seats.set().weight_of(one))
-            .sum();
-        self.seats.set().is_quorum(weight)
-            && signers.len() == commit.signatures.len()
-            && commit
-                .signatures
-                .iter()
-                .all(|one| is_authentic(digest, one.validator, one.signature))
+        let signers = commit.signatures.iter();
+        let signers: Vec<_> = signers.map(|one| (one.validator, one.signature)).collect();
+        self.is_known_quorum(&vote, &signers)
+    }
+
+    fn is_known_polka(&self, certificate: &PolkaCertificate<Agreement>) -> bool {
+        let Some(round) = certificate.round.as_u32() else {
+            return false;
+        };
+        let vote = Vote {
+            height: certificate.height.0,
+            round: Round(round),
+            step: Step::Prevote,
+            block: Some(certificate.value_id),
+        };
+        let signers = certificate.polka_signatures.iter();
+        let signers: Vec<_> = signers.map(|one| (one.address.0, one.signature)).collect();
+        self.is_known_quorum(&vote, &signers)
     }
 
     /// Answers one effect.
@@ -396,10 +468,8 @@ impl Host {
                     digest.is_some_and(|digest| is_authentic(digest, key, message.signature)),
                 )
             }
-            Effect::VerifyCommitCertificate(certificate, seats, thresholds, r) =>
-            // the engine made it of votes that it has had verified: nothing is recovered twice
-            {
-                r.resume_with(if self.is_known_quorum(&certificate) {
+            Effect::VerifyCommitCertificate(certificate, seats, thresholds, r) => {
+                r.resume_with(if self.is_known_commit(&certificate) {
                     Ok(())
                 } else {
                     self.agreement
@@ -412,10 +482,14 @@ impl Host {
                         .verify_extended_commit(&certificate, &seats, thresholds);
                 r.resume_with(verdict)
             }
-            Effect::VerifyPolkaCertificate(certificate, seats, thresholds, r) => r.resume_with(
-                self.agreement
-                    .verify_polka(&certificate, &seats, thresholds),
-            ),
+            Effect::VerifyPolkaCertificate(certificate, seats, thresholds, r) => {
+                r.resume_with(if self.is_known_polka(&certificate) {
+                    Ok(())
+                } else {
+                    self.agreement
+                        .verify_polka(&certificate, &seats, thresholds)
+                })
+            }
             Effect::VerifyRoundCertificate(certificate, seats, thresholds, r) => r.resume_with(
                 self.agreement
                     .verify_round(&certificate, &seats, thresholds),

@@ -32,6 +32,8 @@ pub(crate) enum Message {
     },
     /// A client's transaction, by its number.
     Submission(usize),
+    /// A proposer asks for the bytes of a listed transaction.
+    Want(usize),
     /// Height of the sender's tip.
     Status(Height),
     /// A decided block with what proves it.
@@ -71,6 +73,7 @@ impl Message {
             }
             Self::Payload { height, payload } => ("payload", height.0, 0, short(&payload.root())),
             Self::Submission(place) => ("submission", 0, 0, *place as u64),
+            Self::Want(place) => ("want", 0, 0, *place as u64),
             Self::Status(height) => ("status", height.0, 0, 0),
             Self::Decided(one) => {
                 let height = one.1.height.0;

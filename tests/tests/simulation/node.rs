@@ -1,6 +1,9 @@
 //! One node: an engine, its host, and what happens between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::LazyLock,
+};
 
 use arc_malachitebft_core_consensus::{
     Error, Input, LocallyProposedValue, Params, ProposedValue, State, ValuePayload, process,
@@ -9,15 +12,16 @@ use arc_malachitebft_core_types::{
     Proposal as _, Round as EngineRound, ThresholdParams, Timeout, Validity, ValueOrigin,
     ValueResponse, Vote as _, VoteExtensionPolicy,
 };
+use arc_malachitebft_metrics::Metrics;
 use protocol::{
     account::L1Address,
     block::{Block, BlockHeader, BlockId},
     certificate::ExtendedCertificate,
     codec::{from_bytes, to_bytes},
     number::{Height, Round},
-    transaction::{BidHash, SignedBid},
-    validity::{Refusal, Verdict},
-    vote::{ProposalKind, Report, SignedProposal, Withheld},
+    transaction::{BidHash, ListHash, SignedBid},
+    validity::Verdict,
+    vote::SignedProposal,
 };
 use sequencer::agreement::{Agreement, BlockValue, EngineHeight, SeatAddress};
 
@@ -29,17 +33,26 @@ use crate::{
     referee::Referee,
 };
 
-/// Messages of later heights that a node keeps.
-const EARLY_MAX: usize = 400;
+/// The engine counts for a dashboard; nothing here reads it.
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
 /// What a proposer does when it is asked for a block.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Craft {
     /// Whether to take a builder's bid, if one is allowed.
     pub(crate) bid: bool,
+    /// Last height at which it does.
+    pub(crate) bids_end: u64,
     pub(crate) reveal: Reveal,
     pub(crate) flaw: Option<Flaw>,
     pub(crate) empty: bool,
+    /// Whether inbox items are taken before they are due.
+    pub(crate) eager: bool,
+    /// Takes a bid under another certificate, in which it lists this transaction; whether the bid binds the builder's
+    /// (finding H1).
+    pub(crate) swap: Option<(ListHash, bool)>,
+    /// Reports every bid, also one whose payload it holds.
+    pub(crate) slanders: bool,
 }
 
 /// What comes out of a node, beside its host's outbox.
@@ -53,10 +66,6 @@ pub(crate) struct Output {
     pub(crate) sold: Option<Block>,
 }
 
-/// What the engine counts; nobody reads it.
-static METRICS: std::sync::LazyLock<arc_malachitebft_app::metrics::Metrics> =
-    std::sync::LazyLock::new(Default::default);
-
 pub(crate) struct Node {
     pub(crate) seat: usize,
     pub(crate) is_honest: bool,
@@ -68,7 +77,9 @@ pub(crate) struct Node {
     pub(crate) craft: Craft,
     /// Decided, but the payload has not come.
     pub(crate) awaited: Option<ExtendedCertificate>,
-    early: Vec<Message>,
+    /// Round in which it is to propose, while bytes of listed transactions are missing.
+    wanted: Option<Round>,
+    pub(crate) early: Vec<Message>,
     peer: arc_malachitebft_core_consensus::PeerId,
 }
 
@@ -84,6 +95,7 @@ impl Node {
             life: 0,
             craft: Craft::default(),
             awaited: None,
+            wanted: None,
             early: Vec::new(),
             peer,
         }
@@ -101,6 +113,7 @@ impl Node {
     ) -> Output {
         self.life += 1;
         self.awaited = None;
+        self.wanted = None;
         let height = self.host.disk.chain.next();
         let seats = self.host.seats.clone();
         let params = Params {
@@ -170,6 +183,11 @@ impl Node {
                 referee.on_signed(self.host.address, slot, digest);
             }
         }
+        for (height, round, block, hashes) in out.listed.drain(..) {
+            if self.is_honest {
+                referee.on_listed(self.host.address, (height, round, block), hashes);
+            }
+        }
         for evidence in out.evidence.drain(..) {
             if self.is_honest {
                 referee.on_engine_evidence(&evidence);
@@ -218,7 +236,7 @@ impl Node {
     }
 
     /// Applies a decided block, or waits for its payload.
-    fn decide(
+    pub(crate) fn decide(
         &mut self,
         certificate: ExtendedCertificate,
         referee: &mut Referee,
@@ -234,6 +252,7 @@ impl Node {
             referee.on_decided(&block, &certificate, times);
         }
         chain.advance(block, &effects, certificate);
+        self.wanted = None;
         self.host.turn_page();
         let mut inputs = vec![self.start_of(self.host.disk.chain.next())];
         for message in std::mem::take(&mut self.early) {
@@ -252,19 +271,42 @@ impl Node {
         let chain = &host.disk.chain;
         let builder = host.disk.chain.world.builder.address();
         let takes_bid = self.craft.bid
+            && chain.next().0 <= self.craft.bids_end
             && round == Round(0)
             && chain.set().may_take_bids()
             && !chain.world.history.is_suspended(&builder);
         let order = Order {
             bid: takes_bid,
             empty: self.craft.empty,
+            eager: self.craft.eager,
             flaw: if takes_bid {
                 (self.craft.reveal == Reveal::Invalid).then_some(Flaw::Operation)
             } else {
                 self.craft.flaw
             },
         };
-        let block = chain.build(round, host.address, &host.disk.pool, bids, order)?;
+        let built = chain.build(round, host.address, &host.disk.pool, bids, order);
+        let mut block = match built {
+            Ok(block) => block,
+            Err(absent) => {
+                if self.wanted != Some(round) {
+                    self.host.counts.fetches += 1;
+                    self.host.counts.missed_fetches += 1; // until they come
+                    output
+                        .messages
+                        .extend(absent.into_iter().map(Message::Want));
+                }
+                self.wanted = Some(round);
+                return None;
+            }
+        };
+        if self.wanted.take().is_some() {
+            self.host.counts.missed_fetches -= 1;
+        }
+        if let (true, Some((hash, is_bid_bound))) = (takes_bid, self.craft.swap) {
+            let chain = &self.host.disk.chain;
+            chain.swap_certificate(&mut block, &self.host.key, hash, is_bid_bound);
+        }
         let id = block.id();
         let signed = self.host.sign_init(round, None, id)?;
         let header = Box::new(block.header.clone());
@@ -296,7 +338,23 @@ impl Node {
         }))
     }
 
-    fn keep_init(&mut self, signed: SignedProposal, header: Box<BlockHeader>) {
+    /// Bytes have come that a proposal waited for: too late, unless its round still waits for it.
+    fn resume(
+        &mut self,
+        bids: &BTreeMap<BidHash, SignedBid>,
+        output: &mut Output,
+    ) -> Option<Input<Agreement>> {
+        let (round, engine) = (self.wanted?, self.engine.as_ref()?);
+        let height = EngineHeight(self.host.disk.chain.next());
+        let place = (engine.driver.height(), engine.driver.round());
+        if place == (height, EngineRound::new(round.0)) && engine.driver.step_is_propose() {
+            return self.propose(round, bids, output);
+        }
+        self.wanted = None;
+        None
+    }
+
+    pub(crate) fn keep_init(&mut self, signed: SignedProposal, header: Box<BlockHeader>) {
         let place = (signed.proposal.round, signed.proposal.block);
         let now = self.host.now;
         self.host
@@ -440,161 +498,8 @@ impl Node {
         Some(Input::ProposedValue(value, ValueOrigin::Sync))
     }
 
-    fn expects(&self, height: Height) -> std::cmp::Ordering {
+    pub(crate) fn expects(&self, height: Height) -> std::cmp::Ordering {
         height.cmp(&self.host.disk.chain.next())
-    }
-
-    /// An Init or a payload: kept, and judged when both halves are here.
-    fn take_part(&mut self, message: Message, referee: &mut Referee) -> Vec<Input<Agreement>> {
-        let height = match &message {
-            Message::Init { signed, .. } => signed.proposal.height,
-            Message::Payload { height, .. } => *height,
-            _ => return Vec::new(),
-        };
-        match self.expects(height) {
-            std::cmp::Ordering::Less => return Vec::new(),
-            std::cmp::Ordering::Greater => {
-                if self.early.len() < EARLY_MAX {
-                    self.early.push(message);
-                }
-                return Vec::new();
-            }
-            std::cmp::Ordering::Equal => {}
-        }
-        match message {
-            Message::Init { signed, header } => {
-                let proposal = &signed.proposal;
-                let is_proper = signed.kind == ProposalKind::Init
-                    && header.id() == proposal.block
-                    && header.core.height == height
-                    && self.host.disk.chain.set().proposer(height, proposal.round)
-                        == &signed.proposer;
-                let round = proposal.round;
-                let place = (round, proposal.block);
-                if !is_proper || self.host.parts.inits.contains_key(&place) {
-                    return Vec::new();
-                }
-                let digest = proposal.digest(signed.kind, &self.host.agreement.domain);
-                if !is_authentic(digest, signed.proposer, signed.signature) {
-                    return Vec::new();
-                }
-                if self.is_honest {
-                    referee.on_proposal(signed);
-                }
-                let rivals = self.host.parts.inits.keys();
-                if rivals.filter(|(at, _)| *at == round).count() >= 2 {
-                    return Vec::new();
-                }
-                self.keep_init(signed, header);
-            }
-            Message::Payload { payload, .. } => {
-                self.host
-                    .parts
-                    .payloads
-                    .entry(payload.root())
-                    .or_insert(payload);
-            }
-            _ => {}
-        }
-        self.judge_all(referee)
-    }
-
-    /// Judges every block of this height that has no answer yet. Unknown is not answered.
-    pub(crate) fn judge_all(&mut self, referee: &mut Referee) -> Vec<Input<Agreement>> {
-        let open: Vec<(SignedProposal, BlockHeader)> = self
-            .host
-            .parts
-            .inits
-            .iter()
-            .filter(|((_, id), _)| !self.host.parts.judged.contains_key(id))
-            .map(|(_, (signed, header, _))| (*signed, (**header).clone()))
-            .collect();
-        let mut inputs = Vec::new();
-        for (signed, header) in open {
-            let id = signed.proposal.block;
-            if self.host.parts.judged.contains_key(&id) {
-                continue; // proposed in two rounds
-            }
-            let Some(is_valid) = self.judge(id, header) else {
-                continue;
-            };
-            self.host.parts.judged.insert(id, is_valid);
-            let value = ProposedValue {
-                height: EngineHeight(signed.proposal.height),
-                round: EngineRound::new(signed.proposal.round.0),
-                valid_round: signed
-                    .proposal
-                    .pol_round
-                    .map_or(EngineRound::Nil, |round| EngineRound::new(round.0)),
-                proposer: SeatAddress(signed.proposer),
-                value: BlockValue(id),
-                validity: Validity::from_bool(is_valid),
-            };
-            inputs.push(Input::ProposedValue(value, ValueOrigin::Consensus));
-            if let (true, Some(certificate)) = (is_valid, self.awaited.clone()) {
-                inputs.extend(self.decide(certificate, referee));
-                return inputs;
-            }
-        }
-        inputs
-    }
-
-    fn judge(&mut self, id: BlockId, header: BlockHeader) -> Option<bool> {
-        if self.host.disk.blocks.contains_key(&id) {
-            return Some(true);
-        }
-        let root = header.core.payload_root;
-        let Some(payload) = self.host.parts.payloads.get(&root) else {
-            // a bad header is refused before the payload is seen
-            let refusal = self.host.disk.chain.judge_header(&header).err();
-            return matches!(refusal, Some(Refusal::Invalid(_))).then_some(false);
-        };
-        let payload = (**payload).clone();
-        let block = Block { header, payload };
-        match self.host.disk.chain.judge(&block) {
-            Verdict::Valid(effects) => {
-                self.host.disk.blocks.insert(id, (block, *effects));
-                Some(true)
-            }
-            Verdict::Invalid(_) => {
-                // a bad header is the proposer's fault
-                if self.host.disk.chain.judge_header(&block.header).is_ok() {
-                    self.report(&block.header, Withheld::Invalid);
-                }
-                Some(false)
-            }
-            Verdict::Unknown(_) => None,
-        }
-    }
-
-    fn report(&mut self, header: &BlockHeader, fault: Withheld) {
-        let Some(bid) = &header.bid else { return };
-        let report = Report {
-            height: header.core.height,
-            bid: bid.hash(&self.host.agreement.domain),
-            builder: bid.builder,
-            block: header.id(),
-            fault,
-        };
-        self.host.disk.reports.insert(report);
-    }
-
-    /// The propose timeout of a round: whose payload did not come, though its Init came by `deadline`, is reported.
-    fn report_withheld(&mut self, round: Round, deadline: u64) {
-        let inits = self.host.parts.inits.iter();
-        let missing: Vec<BlockHeader> = inits
-            .filter(|((at, id), (_, _, came))| {
-                *at == round && *came <= deadline && !self.host.disk.blocks.contains_key(id)
-            })
-            .filter(|(_, (_, header, _))| {
-                let root = &header.core.payload_root;
-                header.bid.is_some() && !self.host.parts.payloads.contains_key(root)
-            })
-            .map(|(_, (_, header, _))| (**header).clone())
-            .collect();
-        for header in missing {
-            self.report(&header, Withheld::Missing);
-        }
     }
 
     pub(crate) fn on_timeout(
@@ -629,7 +534,8 @@ impl Node {
         bids: &BTreeMap<BidHash, SignedBid>,
     ) -> Output {
         let mut output = Output::default();
-        self.host.disk.chain.view.0 = self.host.disk.chain.view.0.max(number);
+        let view = &mut self.host.disk.chain.view;
+        view.number = view.number.max(number);
         if self.engine.is_some() {
             let inputs = self.judge_all(referee).into();
             self.run(inputs, referee, bids, &mut output);
@@ -710,9 +616,9 @@ impl Node {
                     vacant.insert(height);
                     output.messages.push(Message::Submission(place));
                 }
-                Vec::new()
+                self.resume(bids, &mut output).into_iter().collect()
             }
-            Message::Status(_) => Vec::new(),
+            Message::Status(_) | Message::Want(_) => Vec::new(),
             Message::Decided(decided) => self.take_decided(*decided, referee),
         };
         self.run(inputs.into(), referee, bids, &mut output);

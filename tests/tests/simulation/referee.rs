@@ -1,23 +1,30 @@
 //! The invariants, checked as the run goes, and the evidence that honest nodes could gather.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use arc_malachitebft_core_consensus::MisbehaviorEvidence;
 use protocol::{
     account::L1Address,
-    block::{Block, BlockId, Entry},
+    block::{Block, BlockHeader, BlockId, Entry},
     certificate::ExtendedCertificate,
     codec::to_bytes,
     evidence::{Evidence, Finding},
     hash::keccak256,
     number::{Height, Round},
-    transaction::Domain,
+    params::INBOX_PER_BATCH_MAX,
+    transaction::{Domain, ListHash},
     validator::{ValidatorSet, ValidatorSignature},
     vote::{Extension, ProposalKind, SignedProposal, SignedVote, Step, Vote},
 };
 use sequencer::agreement::Agreement;
 
-use crate::chain::is_authentic;
+use crate::{
+    chain::{Chain, is_authentic},
+    layer::{BaseLayer, Sets},
+};
 
 /// Where a validator may sign once: height, round, and which message.
 pub(crate) type Slot = (Height, Round, Signed);
@@ -37,7 +44,10 @@ type ExtensionPlace = (Height, Round, BlockId, L1Address);
 /// Watches every honest node.
 pub(crate) struct Referee {
     domain: Domain,
-    set: ValidatorSet,
+    sets: Rc<Sets>,
+    layer: Rc<BaseLayer>,
+    /// Inbox items in the blocks decided so far.
+    consumed: usize,
     honest: BTreeSet<L1Address>,
     decided: BTreeMap<Height, BlockId>,
     certified: BTreeSet<Height>,
@@ -47,16 +57,20 @@ pub(crate) struct Referee {
     votes: BTreeMap<(Height, Round, Step, L1Address), SignedVote>,
     proposals: BTreeMap<(Height, Round, bool, L1Address), SignedProposal>,
     extensions: BTreeMap<ExtensionPlace, ([u8; 32], ValidatorSignature)>,
+    /// What honest validators list, by precommit.
+    listed: BTreeMap<(Height, Round, BlockId), BTreeMap<L1Address, Vec<ListHash>>>,
     pub(crate) findings: BTreeSet<Finding>,
     /// What went wrong; empty in a good run.
     pub(crate) violations: Vec<String>,
 }
 
 impl Referee {
-    pub(crate) fn new(domain: Domain, set: ValidatorSet, honest: BTreeSet<L1Address>) -> Self {
+    pub(crate) fn new(genesis: &Chain, honest: BTreeSet<L1Address>) -> Self {
         Self {
-            domain,
-            set,
+            domain: genesis.world.domain,
+            sets: Rc::clone(&genesis.sets),
+            layer: Rc::clone(&genesis.view.layer),
+            consumed: 0,
             honest,
             decided: BTreeMap::new(),
             certified: BTreeSet::new(),
@@ -65,6 +79,7 @@ impl Referee {
             votes: BTreeMap::new(),
             proposals: BTreeMap::new(),
             extensions: BTreeMap::new(),
+            listed: BTreeMap::new(),
             findings: BTreeSet::new(),
             violations: Vec::new(),
         }
@@ -93,6 +108,11 @@ impl Referee {
             .entry(block.header.core.height)
             .or_insert(now);
         let (height, id) = (block.header.core.height, block.id());
+        if !self.decided.contains_key(&height) {
+            self.check_inbox(block);
+            self.check_next_set(block);
+            self.listed.retain(|(at, ..), _| at.0 + 1 >= height.0);
+        }
         let first = *self.decided.entry(height).or_insert(id);
         if first != id {
             self.accuse(format!(
@@ -117,7 +137,8 @@ impl Referee {
     /// themselves, it is enough that the weight is there and that every signature has been verified in this run.
     fn check_certificate(&mut self, certificate: &ExtendedCertificate) -> Result<(), String> {
         if self.certified.insert(certificate.height) {
-            let verdict = certificate.verify(&self.domain, &self.set);
+            let set = self.sets.at(certificate.height);
+            let verdict = certificate.verify(&self.domain, set);
             return verdict.map_err(|error| error.to_string());
         }
         let (height, round, block) = (certificate.height, certificate.round, certificate.block);
@@ -139,11 +160,9 @@ impl Referee {
                 return Err(format!("{by} signed no such precommit"));
             }
         }
-        let weight = signers
-            .iter()
-            .map(|signer| self.set.weight_of(signer))
-            .sum();
-        match self.set.is_quorum(weight) {
+        let set = self.sets.at(height);
+        let weight = signers.iter().map(|signer| set.weight_of(signer)).sum();
+        match set.is_quorum(weight) {
             true => Ok(()),
             false => Err("a certificate without a quorum".to_owned()),
         }
@@ -159,23 +178,68 @@ impl Referee {
         for submission in &block.payload.excuses {
             present.insert(submission.list_hash(&self.domain));
         }
-        let mut listers: BTreeMap<_, u128> = BTreeMap::new();
-        for one in &parent.signatures {
-            for hash in &one.extension.hashes {
-                *listers.entry(*hash).or_default() += self.set.weight_of(&one.validator);
-            }
+        let set = self.sets.at(parent.height);
+        let total = set.total();
+        let inside = parent.signatures.iter();
+        let inside = weigh(
+            set,
+            inside.map(|one| (&one.validator, &one.extension.hashes)),
+        );
+        let place = (parent.height, parent.round, parent.block);
+        let honest = self.listed.get(&place).into_iter().flatten();
+        let honest = weigh(set, honest);
+        // above a third inside the certificate; above two thirds in whatever certificate
+        let inside = inside.into_iter().filter(|(_, weight)| weight * 3 > total);
+        let honest = honest
+            .into_iter()
+            .filter(|(_, weight)| weight * 3 > 2 * total);
+        let due: BTreeSet<ListHash> = inside.chain(honest).map(|(hash, _)| hash).collect();
+        for hash in due.difference(&present) {
+            let height = block.header.core.height;
+            self.accuse(format!("height {height}: listed {hash} is missing"));
         }
-        let total = self.set.total();
-        for (hash, weight) in listers {
-            if weight * 3 > total && !present.contains(&hash) {
-                let height = block.header.core.height;
-                self.accuse(format!("height {height}: listed {hash} is missing"));
+    }
+
+    /// What an honest validator lists in the extension of a precommit.
+    pub(crate) fn on_listed(
+        &mut self,
+        by: L1Address,
+        (height, round, block): (Height, Round, BlockId),
+        hashes: Vec<ListHash>,
+    ) {
+        let place = self.listed.entry((height, round, block)).or_default();
+        place.insert(by, hashes);
+    }
+
+    /// The first block decided at each height, counted anew from the base layer's own queue.
+    fn check_inbox(&mut self, block: &Block) {
+        let core = &block.header.core;
+        let origin = core.l1_origin.number;
+        for item in &block.payload.inbox {
+            let next = self.layer.items.get(self.consumed);
+            if next.is_none_or(|next| next.item != *item || next.enqueued_at > origin) {
+                let height = core.height;
+                self.accuse(format!("height {height}: a wrong inbox item"));
             }
+            self.consumed += 1;
+        }
+        let next = self.layer.items.get(self.consumed);
+        let is_overdue = next.is_some_and(|next| next.enqueued_at.max(next.due_at) <= origin);
+        if is_overdue && (block.payload.inbox.len() as u64) < INBOX_PER_BATCH_MAX {
+            let height = core.height;
+            self.accuse(format!("height {height}: an overdue item is left out"));
+        }
+    }
+
+    fn check_next_set(&mut self, block: &Block) {
+        let height = block.header.core.height;
+        if block.header.core.next_set_hash != self.sets.after(height).hash() {
+            self.accuse(format!("height {height}: another next set"));
         }
     }
 
     fn convict(&mut self, evidence: &Evidence) {
-        match evidence.verify(&self.domain, &self.set) {
+        match evidence.verify(&self.domain, self.sets.at(evidence.height())) {
             Ok(finding) if self.honest.contains(&finding.offender) => {
                 self.accuse(format!("honest validator convicted: {finding:?}"));
             }
@@ -223,9 +287,33 @@ impl Referee {
         signature: ValidatorSignature,
     ) {
         let Some(block) = vote.vote.block else { return };
-        let (height, round, validator) = (vote.vote.height, vote.vote.round, vote.validator);
+        let place = (vote.vote.height, vote.vote.round, block, vote.validator);
+        self.compare_extension(place, extension, signature);
+    }
+
+    /// An honest node received a header. Its certificate may hold an extension that its signer showed nobody else.
+    pub(crate) fn on_header(&mut self, header: &BlockHeader) {
+        let Some(certificate) = &header.certificate else {
+            return;
+        };
+        let (height, round, block) = (certificate.height, certificate.round, certificate.block);
+        for one in &certificate.signatures {
+            let (by, signature) = (one.validator, one.extension_signature);
+            let digest = one.extension.digest(&self.domain, height, round, block);
+            if self.sets.at(height).weight_of(&by) > 0 && is_authentic(digest, by, signature) {
+                self.compare_extension((height, round, block, by), &one.extension, signature);
+            }
+        }
+    }
+
+    fn compare_extension(
+        &mut self,
+        place: ExtensionPlace,
+        extension: &Extension,
+        signature: ValidatorSignature,
+    ) {
+        let (height, round, block, validator) = place;
         let said = (keccak256(&to_bytes(extension)), signature);
-        let place = (height, round, block, validator);
         let first = *self.extensions.entry(place).or_insert(said);
         if first.0 != said.0 {
             self.convict(&Evidence::DoubleExtension {
@@ -263,6 +351,20 @@ impl Referee {
     /// Weight of the validators that evidence convicts.
     pub(crate) fn guilty_weight(&self) -> u128 {
         let guilty: BTreeSet<_> = self.findings.iter().map(|one| one.offender).collect();
-        guilty.iter().map(|one| self.set.weight_of(one)).sum()
+        guilty.iter().map(|one| self.sets.weight_of(one)).sum()
     }
+}
+
+/// Weight of those who list each transaction.
+fn weigh<'a>(
+    set: &ValidatorSet,
+    lists: impl Iterator<Item = (&'a L1Address, &'a Vec<ListHash>)>,
+) -> BTreeMap<ListHash, u128> {
+    let mut weights = BTreeMap::new();
+    for (by, hashes) in lists {
+        for hash in hashes {
+            *weights.entry(*hash).or_default() += set.weight_of(by);
+        }
+    }
+    weights
 }

@@ -10,18 +10,23 @@ use arc_malachitebft_core_types::{LinearTimeouts, NilOrVal, SignedMessage, Timeo
 use protocol::{
     account::L1Address,
     block::{Block, BlockId},
+    certificate::ExtendedCertificate,
     number::{Height, Round},
     testing::generator,
     transaction::{BidHash, SignedBid},
+    vote::Report as Withholding,
 };
 use rand::{Rng, rngs::StdRng, seq::SliceRandom};
 use sequencer::agreement::Agreement;
 
 use crate::{
-    chain::{BASE_BLOCK_MS, CLIENTS, Chain, Flaw, forget},
+    chain::{CLIENTS, Chain, Flaw, forget},
+    faults::{Fault, Misconduct},
+    host::Counts,
+    layer::BASE_BLOCK_MS,
     message::{Message, Trace},
     node::{Node, Output},
-    plan::{CALM_MS, Misconduct, Plan, Reveal},
+    plan::{CALM_MS, Plan, Reveal},
     referee::Referee,
 };
 
@@ -31,13 +36,17 @@ const LOCK_MS: u64 = 2 * CALM_MS;
 const STATUS_MS: u64 = 250;
 /// How long before the propose timeout an Init must have come for a report (2 D + 2 S).
 const REVEAL_MS: u64 = 4 * CALM_MS;
+/// Time in which the first round waits for a proposal.
+const PROPOSE_MS: u64 = 120;
+/// How long after the proposal a builder still reveals (T_c + D + S); later it keeps its payload.
+const BUILDER_MS: u64 = PROPOSE_MS - REVEAL_MS + 2 * CALM_MS;
 /// Rounds that a height started after the faults may take. A faulty proposer costs one, and may stand first and third.
 const ROUNDS_MAX: i64 = 8;
 
 fn timeouts() -> LinearTimeouts {
     let millis = Duration::from_millis;
     LinearTimeouts {
-        propose: millis(120),
+        propose: millis(PROPOSE_MS),
         propose_delta: millis(40),
         prevote: millis(50),
         prevote_delta: millis(25),
@@ -91,6 +100,8 @@ pub(crate) enum Fate {
     /// As the plan has it.
     Usual,
     Lost,
+    /// It takes this many milliseconds.
+    After(u64),
 }
 
 type Rule = Box<dyn FnMut(&Envelope<'_>) -> Fate>;
@@ -102,6 +113,13 @@ pub(crate) struct Report {
     /// Highest round of any honest node, by height.
     pub(crate) rounds: BTreeMap<Height, i64>,
     pub(crate) chains: Vec<Vec<Block>>,
+    /// Certificates of the first honest node's blocks.
+    pub(crate) certificates: Vec<ExtendedCertificate>,
+    /// Who reported which payloads, by seat; faulty ones too.
+    pub(crate) reports: BTreeMap<Withholding, BTreeSet<usize>>,
+    pub(crate) counts: Counts,
+    /// The height and round that the foremost honest node was in when the calm began.
+    pub(crate) at_calm: Option<(Height, i64)>,
     pub(crate) guilty_weight: u128,
     pub(crate) guilty: BTreeSet<L1Address>,
     pub(crate) events: u64,
@@ -125,6 +143,7 @@ pub(crate) struct Simulation {
     bids: BTreeMap<BidHash, SignedBid>,
     rounds: BTreeMap<Height, i64>,
     events: u64,
+    at_calm: Option<(Height, i64)>,
     /// Height that every honest node must reach, once the faults are over.
     target: Option<Height>,
     started_calm: BTreeMap<Height, BTreeSet<usize>>,
@@ -132,8 +151,8 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     pub(crate) fn new(plan: Plan, is_printed: bool) -> Self {
-        forget();
-        let genesis = Chain::new(&plan.weights);
+        forget(plan.seed);
+        let genesis = Chain::new(&plan);
         let mut rng = generator(plan.seed ^ 0x5eed);
         let seats = plan.weights.len();
         let twins = plan
@@ -148,14 +167,19 @@ impl Simulation {
                 let is_honest = !plan.faulty.contains_key(seat);
                 let mut node = Node::new(*seat, genesis.clone(), rng.gen_range(0..30), is_honest);
                 node.craft.empty = place >= seats; // so that the twins' blocks differ
+                node.craft.bids_end = plan.bids_end;
+                node.host.fault = plan.faulty.get(seat).map(|kind| Fault {
+                    kind: *kind,
+                    seed: plan.seed,
+                    percent: plan.trigger_percent,
+                });
                 node
             })
             .collect();
         let honest = nodes.iter().filter(|node| node.is_honest);
         let honest = honest.map(|node| node.host.address).collect();
-        let domain = genesis.world.domain;
         Self {
-            referee: Referee::new(domain, genesis.set().clone(), honest),
+            referee: Referee::new(&genesis, honest),
             plan,
             nodes,
             rule: None,
@@ -167,6 +191,7 @@ impl Simulation {
             bids: BTreeMap::new(),
             rounds: BTreeMap::new(),
             events: 0,
+            at_calm: None,
             target: None,
             started_calm: BTreeMap::new(),
         }
@@ -232,6 +257,9 @@ impl Simulation {
         while let Some(((time, _), event)) = self.queue.pop_first() {
             self.now = time;
             self.events += 1;
+            if self.at_calm.is_none() && self.is_calm() {
+                self.at_calm = self.foremost();
+            }
             self.happen(event);
             if !self.referee.violations.is_empty() || self.is_done() {
                 break;
@@ -256,7 +284,25 @@ impl Simulation {
             };
             entries.iter().any(burn)
         });
+        let certificates = honest[0].host.disk.chain.decided.iter();
+        let certificates = certificates.map(|(_, one)| one.clone()).collect();
+        let mut reports: BTreeMap<Withholding, BTreeSet<usize>> = BTreeMap::new();
+        for node in &self.nodes {
+            for report in &node.host.filed {
+                reports.entry(*report).or_default().insert(node.seat);
+            }
+        }
+        let mut counts = Counts::default();
+        for node in &honest {
+            counts.late_answers += node.host.counts.late_answers;
+            counts.fetches += node.host.counts.fetches;
+            counts.missed_fetches += node.host.counts.missed_fetches;
+        }
         Report {
+            certificates,
+            reports,
+            counts,
+            at_calm: self.at_calm,
             burns: burns.count(),
             hash: self.trace.hash(),
             guilty_weight: self.referee.guilty_weight(),
@@ -278,6 +324,17 @@ impl Simulation {
 
     fn is_calm(&self) -> bool {
         self.now >= self.plan.calm_at
+    }
+
+    /// Height and round of the honest node that is furthest.
+    fn foremost(&self) -> Option<(Height, i64)> {
+        let honest = self.nodes.iter().filter(|node| node.is_honest);
+        let engines = honest.filter_map(|node| node.engine.as_ref());
+        let places = engines.map(|engine| {
+            let driver = &engine.driver;
+            (driver.height().0, driver.round().as_i64())
+        });
+        places.max()
     }
 
     fn is_done(&mut self) -> bool {
@@ -316,7 +373,12 @@ impl Simulation {
                 self.note(node, node, ("timeout", 0, round, timer.0));
                 self.draw_craft(node);
                 let one = &mut self.nodes[node];
-                let output = one.on_timeout(timer, REVEAL_MS, &mut self.referee, &self.bids);
+                let reveal_ms = if self.plan.draft_reports {
+                    0
+                } else {
+                    REVEAL_MS
+                };
+                let output = one.on_timeout(timer, reveal_ms, &mut self.referee, &self.bids);
                 self.send_out(node, output);
             }
             Event::Crash { node, is_torn } => self.crash(node, is_torn),
@@ -354,7 +416,12 @@ impl Simulation {
                     let output = one.on_base_block(number, &mut self.referee, &self.bids);
                     self.send_out(node, output);
                 }
-                let lag = self.rng.gen_range(0..self.plan.base_lag_ms);
+                let longest = if self.is_calm() {
+                    self.plan.base_lag_ms.min(BASE_BLOCK_MS)
+                } else {
+                    self.plan.base_lag_ms
+                };
+                let lag = self.rng.gen_range(0..longest);
                 let next = (number + 1) * BASE_BLOCK_MS + lag;
                 let number = number + 1;
                 self.at(next, Event::BaseBlock { node, number });
@@ -366,14 +433,32 @@ impl Simulation {
         if self.nodes[to].engine.is_none() {
             return;
         }
-        if let Message::Status(height) = message {
-            let decided = &self.nodes[to].host.disk.chain.decided;
-            let next = usize::try_from(height.0).unwrap();
-            if let Some(block) = decided.get(next) {
-                let answer = Message::Decided(Box::new(block.clone()));
-                self.send(to, from, &Rc::new(answer));
-            }
+        let fault = self.nodes[to].host.fault;
+        if fault.is_some_and(|fault| fault.drops_inbound(message)) {
             return;
+        }
+        match message {
+            Message::Status(height) => {
+                if let Some(block) = self.nodes[to].host.disk.chain.above(*height) {
+                    let answer = Message::Decided(Box::new(block.clone()));
+                    self.send(to, from, &Rc::new(answer));
+                }
+                return;
+            }
+            Message::Want(place) => {
+                if self.nodes[to].host.disk.pool.contains_key(place) {
+                    let slow = if self.is_calm() {
+                        0
+                    } else {
+                        self.plan.fetch_ms
+                    };
+                    let extra = self.rng.gen_range(0..=slow);
+                    let answer = Rc::new(Message::Submission(*place));
+                    self.send_after(extra, (to, from), &answer);
+                }
+                return;
+            }
+            _ => {}
         }
         self.draw_craft(to);
         let before = self.nodes[to].tip();
@@ -390,14 +475,23 @@ impl Simulation {
     /// What the node would propose if this event asks it to.
     fn draw_craft(&mut self, node: usize) {
         let bid = self.rng.gen_range(0..100) < self.plan.bids;
-        let flaws = [Flaw::Timestamp, Flaw::Author, Flaw::Operation, Flaw::Listed];
-        let flaw = flaws[self.rng.gen_range(0..4)];
+        let flaws = [
+            Flaw::Timestamp,
+            Flaw::Author,
+            Flaw::Operation,
+            Flaw::Listed,
+            Flaw::Overdue,
+            Flaw::Early,
+        ];
+        let flaw = flaws[self.rng.gen_range(0..flaws.len())];
+        let eager = self.rng.r#gen();
         let lies = self.rng.gen_range(0..3) == 0;
         let seat = self.nodes[node].seat;
         let reveal = self.plan.reveals.choose(&mut self.rng).copied();
         let is_liar = self.plan.faulty.get(&seat) == Some(&Misconduct::Liar);
         let craft = &mut self.nodes[node].craft;
         craft.bid = bid;
+        craft.eager = eager;
         craft.reveal = reveal.unwrap_or_default();
         craft.flaw = (is_liar && lies).then_some(flaw);
     }
@@ -494,8 +588,10 @@ impl Simulation {
         let domain = self.nodes[0].host.agreement.domain;
         self.bids.insert(bid.hash(&domain), bid);
         let mut to: Vec<usize> = (0..self.nodes.len()).collect();
+        let link = self.plan.builder_link_ms;
         let delay = match how {
-            Reveal::InTime | Reveal::Invalid => self.rng.gen_range(1..CALM_MS),
+            Reveal::InTime if link > BUILDER_MS => return, // it keeps the payload
+            Reveal::InTime | Reveal::Invalid => link + self.rng.gen_range(1..CALM_MS),
             Reveal::Late => self.rng.gen_range(100..300),
             Reveal::Never => return,
             Reveal::Partial => {
@@ -514,8 +610,14 @@ impl Simulation {
     fn broadcast(&mut self, from: usize, message: Message) {
         let kind = self.plan.faulty.get(&self.nodes[from].seat).copied();
         let message = Rc::new(message);
+        let fault = self.nodes[from].host.fault;
         for to in 0..self.nodes.len() {
-            if to == from {
+            if to == from || fault.is_some_and(|fault| fault.drops_outgoing(&message, to)) {
+                continue;
+            }
+            if let Message::Submission(_) = *message {
+                let extra = self.rng.gen_range(0..=self.plan.gossip_ms);
+                self.send_after(extra, (from, to), &message);
                 continue;
             }
             if kind == Some(Misconduct::Liar) {
@@ -580,14 +682,21 @@ impl Simulation {
         }
     }
 
-    fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.plan.partitions.iter().any(|one| {
+    /// When the last partition that keeps these two apart now is over.
+    fn cut_until(&self, from: usize, to: usize) -> Option<u64> {
+        let cuts = self.plan.partitions.iter().filter(|one| {
             (one.from..one.until).contains(&self.now)
                 && one.inside.contains(&from) != one.inside.contains(&to)
-        })
+        });
+        cuts.map(|one| one.until).max()
     }
 
     fn send(&mut self, from: usize, to: usize, message: &Rc<Message>) {
+        self.send_after(0, (from, to), message);
+    }
+
+    /// Sends a message that takes `extra` milliseconds more than the network makes it take.
+    fn send_after(&mut self, extra: u64, (from, to): (usize, usize), message: &Rc<Message>) {
         let now = self.now;
         let envelope = Envelope {
             now,
@@ -606,18 +715,22 @@ impl Simulation {
         };
         let delay = match fate {
             Fate::Lost => return,
+            Fate::After(delay) => delay,
             Fate::Usual if self.is_calm() => self.rng.gen_range(1..=CALM_MS),
             Fate::Usual => {
                 let plan = &self.plan;
                 let left = plan.calm_at - self.now;
                 let (lost, doubled, longest) = (plan.lost, plan.doubled, plan.delay_ms);
-                let is_lost = self.is_cut(from, to) || self.rng.gen_range(0..100) < lost;
-                if self.rng.gen_range(0..100) < doubled {
+                let is_lost = self.rng.gen_range(0..100) < lost;
+                let cut_until = self.cut_until(from, to);
+                if self.rng.gen_range(0..100) < doubled && cut_until.is_none() {
                     let again = self.rng.gen_range(1..=2 * longest);
                     self.at(self.now + again, deliver());
                 }
                 let usual = self.rng.gen_range(1..=longest);
-                if is_lost {
+                if let Some(until) = cut_until {
+                    until - now + usual
+                } else if is_lost {
                     // gossip sends it again, at the latest when the network is calm
                     left.min(self.rng.gen_range(100..400)) + usual
                 } else {
@@ -625,6 +738,6 @@ impl Simulation {
                 }
             }
         };
-        self.at(self.now + delay, deliver());
+        self.at(self.now + delay + extra, deliver());
     }
 }

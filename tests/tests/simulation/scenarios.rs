@@ -12,28 +12,29 @@ use protocol::{
 use crate::{
     chain::{CLIENTS, Chain},
     faults,
+    faults::Misconduct,
     message::Message,
-    plan::{Misconduct, Outage, Plan, Reveal},
+    plan::{Outage, Plan, Reveal},
     run::{Envelope, Fate, Report, Simulation},
 };
 
-fn play(plan: Plan) -> Report {
+pub(crate) fn play(plan: Plan) -> Report {
     Simulation::new(plan, false).run()
 }
 
-fn assert_sound(report: &Report) {
+pub(crate) fn assert_sound(report: &Report) {
     let faults = faults(report);
     assert!(faults.is_empty(), "{}", faults.join("; "));
 }
 
 /// Seat that proposes at this height and round, among four equal validators.
-fn proposer(height: u64, round: u32) -> usize {
-    let chain = Chain::new(&[1; 4]);
+pub(crate) fn proposer(height: u64, round: u32) -> usize {
+    let chain = Chain::new(&Plan::calm(0));
     let address = *chain.set().proposer(Height(height), Round(round));
     seat_of(&chain, &address)
 }
 
-fn seat_of(chain: &Chain, address: &L1Address) -> usize {
+pub(crate) fn seat_of(chain: &Chain, address: &L1Address) -> usize {
     let seats = chain.set().validators().iter();
     let mut places = seats
         .enumerate()
@@ -41,7 +42,7 @@ fn seat_of(chain: &Chain, address: &L1Address) -> usize {
     places.next().expect("a member").0
 }
 
-fn highest_round(report: &Report) -> i64 {
+pub(crate) fn highest_round(report: &Report) -> i64 {
     report.rounds.values().copied().max().unwrap_or(0)
 }
 
@@ -103,7 +104,7 @@ fn two_equivocators_of_four_split_the_chain_and_are_named() {
         .any(|violation| violation.contains("both decided"));
     assert!(is_split || !report.is_live, "{:?}", report.violations);
     assert!(report.guilty_weight * 3 >= 4, "at least a third is named");
-    let chain = Chain::new(&[1; 4]);
+    let chain = Chain::new(&Plan::calm(0));
     let seats: Vec<usize> = report
         .guilty
         .iter()

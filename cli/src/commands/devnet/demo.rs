@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use verifier::bundle::BUNDLE_BYTES_MAX;
 
 use crate::commands::verify::{Proven, Verdict, describe, judge};
+use crate::demo::agreement;
 use crate::demo::figures::{Figures, Measured};
 use crate::demo::ledger::settle;
 use crate::demo::replay::{Replayed, replay};
@@ -30,7 +31,8 @@ pub(super) struct DemoPlan {
     /// Leaves of genesis before those of the workload.
     pub(super) fee_leaf_and_accounts: u32,
     pub(super) report: PathBuf,
-    pub(super) rpc: String,
+    /// URLs of every node's RPC; workers prove for the first.
+    pub(super) rpcs: Vec<String>,
     pub(super) started: Instant,
     pub(super) memory: PeakMemory,
 }
@@ -47,7 +49,7 @@ pub(super) fn workload(payments: u32) -> Result<Workload, CliError> {
     })
 }
 
-/// Runs the demo against a node whose workers run; `stop` interrupts it.
+/// Runs the demo against nodes whose workers run; `stop` interrupts it.
 pub(super) async fn run(plan: DemoPlan, stop: &CancellationToken, output: Output) -> Outcome {
     tokio::select! {
         ended = steps(&plan, output) => ended,
@@ -59,18 +61,25 @@ pub(super) async fn run(plan: DemoPlan, stop: &CancellationToken, output: Output
 }
 
 async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
-    let node = Node::new(&plan.rpc)?;
+    let nodes = plan
+        .rpcs
+        .iter()
+        .map(|rpc| Node::new(rpc))
+        .collect::<Result<Vec<_>, _>>()?;
+    let node = nodes
+        .first()
+        .ok_or_else(|| contradiction("there is no node"))?;
     let count = plan.workload.payments.len();
     output.note(&format!(
         "replaying {count} payments of Ethereum mainnet through {}, {} of the recipients without a leaf",
-        plan.rpc,
+        plan.rpcs.join(", "),
         plan.workload.fresh.len().min(FRESH_RECIPIENTS),
     ));
     let bar = output.progress(
         u64::try_from(count).unwrap_or(u64::MAX),
         "ordered and certified",
     );
-    let replayed = replay(&node, &plan.workload, plan.fee_leaf_and_accounts, || {
+    let replayed = replay(&nodes, &plan.workload, plan.fee_leaf_and_accounts, || {
         bar.inc(1)
     })
     .await?;
@@ -80,10 +89,18 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
         replayed.elapsed.as_secs_f64()
     ));
 
-    let heights = watch::heights(&node, &replayed.ids).await?;
-    let batches = watch::proven(&node, &heights, output).await?;
-    check_stages(&node, &replayed).await?;
-    check_balances(&node, plan, &replayed).await?;
+    let heights = watch::heights(node, &replayed.ids).await?;
+    let last = heights.last().copied().unwrap_or(0);
+    agreement::same_blocks(&nodes, last).await?;
+    if nodes.len() > 1 {
+        output.note(&format!(
+            "all {} nodes hold the same block at every height to {last}",
+            nodes.len()
+        ));
+    }
+    let batches = watch::proven(node, &heights, output).await?;
+    check_stages(node, &replayed).await?;
+    check_balances(node, plan, &replayed).await?;
     output.note("every payment is proven, and every balance is what plain arithmetic says");
 
     let genesis_path = plan.report.join("demo-genesis.json");
@@ -94,7 +111,7 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
     let mut verdicts = Vec::new();
     let mut largest: Option<(u64, PathBuf)> = None;
     for batch in &batches {
-        let (path, proven) = fetch_and_verify(&node, plan, batch).await?;
+        let (path, proven) = fetch_and_verify(node, plan, batch).await?;
         let operations = proven.signed_operations();
         if largest.as_ref().is_none_or(|(most, _)| operations > *most) {
             largest = Some((operations, path));

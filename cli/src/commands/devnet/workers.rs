@@ -121,7 +121,11 @@ async fn keep(recipe: Recipe, stop: CancellationToken, failed: mpsc::Sender<CliE
                     ended = child.wait() => Some(ended),
                 };
                 match ended {
-                    None => return process::end(child, &command).await,
+                    None => {
+                        // It was asked to stop; what it says of it stands in its log.
+                        let _ = process::end(child, &command).await;
+                        return;
+                    }
                     Some(Ok(status)) => status.to_string(),
                     Some(Err(error)) => error.to_string(),
                 }

@@ -121,7 +121,7 @@ struct ExtendedSignerBody {
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
-struct ValueBody {
+pub(super) struct ValueBody {
     value: Blob<VALUE_BYTES_MAX>,
     height: Height,
     round: Round,

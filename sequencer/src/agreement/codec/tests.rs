@@ -12,9 +12,9 @@ use arc_malachitebft_app::{
     },
 };
 use arc_malachitebft_core_types::{
-    Context, NilOrVal, PolkaCertificate, PolkaSignature, Round, RoundCertificate,
-    RoundCertificateType, RoundSignature, SignedExtension, SignedProposal, SignedVote,
-    ValidatorProof, Validity, Vote as _, VoteType,
+    Context, ExtendedCommitCertificate, ExtendedCommitSignature, NilOrVal, PolkaCertificate,
+    PolkaSignature, Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedExtension,
+    SignedProposal, SignedVote, ValidatorProof, Validity, Vote as _, VoteType,
 };
 use arc_malachitebft_sync::{ValueRequest, ValueResponse};
 use protocol::{
@@ -263,7 +263,7 @@ fn request(rng: &mut StdRng) -> Request<Agreement> {
 fn decided(rng: &mut StdRng, value_bytes: usize) -> RawDecidedValue<Agreement> {
     let mut signatures = Vec::new();
     for _ in 0..rng.gen_range(0..4) {
-        signatures.push(arc_malachitebft_core_types::ExtendedCommitSignature::new(
+        signatures.push(ExtendedCommitSignature::new(
             seat(rng),
             signature(rng),
             match rng.r#gen() {
@@ -272,7 +272,7 @@ fn decided(rng: &mut StdRng, value_bytes: usize) -> RawDecidedValue<Agreement> {
             },
         ));
     }
-    let certificate = arc_malachitebft_core_types::ExtendedCommitCertificate {
+    let certificate = ExtendedCommitCertificate {
         height: height(rng),
         round: round(rng),
         value_id: block(rng),
@@ -557,7 +557,7 @@ fn a_payload_of_empty_entries_buys_no_memory() {
 
 #[test]
 fn messages_above_their_size_are_refused_before_they_are_read() {
-    let payload = Part::Payload(Box::new(Payload::default()));
+    let payload = Part::Payload(Box::default());
     let mut bytes = encode(&payload).unwrap().to_vec();
     bytes.resize(PART_BYTES_MAX + 1, 0);
     let expected = WireError::Long {

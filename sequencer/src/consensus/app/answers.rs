@@ -243,7 +243,7 @@ impl App {
         Ok(())
     }
 
-    fn take_evidence(&self, evidence: MisbehaviorEvidence<Agreement>) {
+    fn take_evidence(&mut self, evidence: MisbehaviorEvidence<Agreement>) {
         let proposals = evidence.proposals.iter().flat_map(|(_, pairs)| pairs);
         let proposals = proposals.filter_map(|(first, second)| {
             Some(Evidence::DoubleProposal(
@@ -258,8 +258,9 @@ impl App {
                 Agreement::to_protocol_vote(second)?,
             ))
         });
-        for evidence in proposals.chain(votes) {
-            self.accuse(&evidence);
+        let all: Vec<Evidence> = proposals.chain(votes).collect();
+        for evidence in all {
+            self.accuse(evidence);
         }
     }
 }

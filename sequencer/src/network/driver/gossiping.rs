@@ -101,7 +101,7 @@ impl Driver {
                     bytes,
                     origin: Origin::Mesh(id.clone()),
                 };
-                if self.judging.push(job).is_err() {
+                if !self.judging.push(job) {
                     dropped(topic, "full");
                     self.report(&id, &from, Acceptance::Ignore);
                 }
@@ -230,7 +230,7 @@ impl Driver {
                     announcers: fetched.announcers,
                 },
             };
-            if self.judging.push(job).is_err() {
+            if !self.judging.push(job) {
                 dropped(topic, "full");
             }
         }

@@ -172,7 +172,7 @@ impl Driver {
         let others = || {
             self.peers
                 .iter()
-                .filter(|(other, _)| *other != peer && !self.book.is_persistent(other))
+                .filter(move |(other, _)| *other != peer && !self.book.is_persistent(other))
                 .filter_map(|(_, other)| other.hello)
         };
         if others().count() >= self.limits.peers_max {

@@ -18,6 +18,8 @@ use crate::network::topic::MESSAGE_BYTES_MAX;
 
 /// Requests of ours under way, in all: answers of the caller's requests may be 4 MiB each.
 const ASKED_MAX: usize = 64;
+/// Of them to one peer, which drops streams above its limits.
+const ASKED_PER_PEER_MAX: usize = 16;
 
 /// Answers being made for peers, in all and for one.
 const SERVING_MAX: usize = 64;
@@ -35,7 +37,7 @@ impl Driver {
         }
         let requests = &mut self.swarm.behaviour_mut().requests;
         let id = requests.send_request(peer, request);
-        self.asked.insert(id, asked);
+        self.asked.insert(id, (*peer, asked));
         true
     }
 
@@ -47,8 +49,10 @@ impl Driver {
         reply: oneshot::Sender<Option<Bytes>>,
     ) {
         let is_ready = self.peers.get(&peer).is_some_and(super::Peer::is_ready);
+        let of_peer = self.asked.values().filter(|(to, _)| *to == peer).count();
+        let room = self.asked.len() < ASKED_MAX && of_peer < ASKED_PER_PEER_MAX;
         // A dropped reply is an answer of nothing.
-        if is_ready && self.asked.len() < ASKED_MAX && !reply.is_closed() {
+        if is_ready && room && !reply.is_closed() {
             self.ask(&peer, Request::Call(request.to_vec()), Asked::Call(reply));
         }
     }
@@ -203,7 +207,7 @@ impl Driver {
         response: Response,
         now: Instant,
     ) {
-        let Some(asked) = self.asked.remove(&id) else {
+        let Some((_, asked)) = self.asked.remove(&id) else {
             return;
         };
         match (asked, response) {
@@ -235,7 +239,7 @@ impl Driver {
         error: &OutboundFailure,
         now: Instant,
     ) {
-        let Some(asked) = self.asked.remove(&id) else {
+        let Some((_, asked)) = self.asked.remove(&id) else {
             return;
         };
         match error {
