@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{devnet, doctor, generate, genesis, prover, sequencer, verify, wallet};
+use crate::commands::{
+    builder, devnet, doctor, generate, genesis, prover, sequencer, verify, wallet,
+};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::{config, logs};
@@ -45,6 +47,8 @@ enum Command {
     Devnet(devnet::DevnetArgs),
     /// Run a node: order, execute, serve the RPC, hand out proof jobs
     Sequencer(sequencer::SequencerArgs),
+    /// Run a builder: follow the chain, sell blocks to its validators
+    Builder(builder::BuilderArgs),
     /// Run a prover worker: lease jobs of a node, prove them
     Prover(prover::ProverArgs),
     /// Verify a bundle, a checkpoint or evidence offline: no node, no network, no reference string
@@ -102,7 +106,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
     // What runs for long tells what it does; what answers a question, or shows its progress, is quiet.
     let level = match &app.command {
         Command::Devnet(args) if !args.is_demo() => "info",
-        Command::Sequencer(_) | Command::Prover(_) => "info",
+        Command::Sequencer(_) | Command::Builder(_) | Command::Prover(_) => "info",
         _ => "warn",
     };
     let level = log.unwrap_or_else(|| level.to_owned());
@@ -114,6 +118,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
     match app.command {
         Command::Devnet(args) => devnet::run(args, &sources, output),
         Command::Sequencer(args) => sequencer::run(args, &sources, output),
+        Command::Builder(args) => builder::run(args, &sources, output),
         Command::Prover(args) => prover::run(args, &sources, output),
         Command::Verify(args) => verify::run(&args, output),
         Command::Wallet(args) => wallet::run(args, &sources, output),

@@ -13,7 +13,10 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+mod builder;
+
 use crate::exit::{CliError, Exit};
+pub(crate) use builder::{BuilderSettings, Strategy};
 
 pub(crate) use network::NetworkSettings;
 
@@ -28,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) sequencer: SequencerSettings,
     /// The other validators.
     pub(crate) network: NetworkSettings,
+    /// A builder.
+    pub(crate) builder: BuilderSettings,
     /// A prover worker.
     pub(crate) prover: ProverSettings,
     /// The wallet.
@@ -44,6 +49,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) data: Option<PathBuf>,
     /// Where the validator's key is: `file:PATH` or `env:NAME`, 64 hex digits.
     pub(crate) validator_key: Option<String>,
+    /// Leaf where builders pay this validator; without one it takes no bids.
+    pub(crate) bid_leaf: Option<u32>,
     /// Address of the RPC.
     pub(crate) rpc: String,
     /// Address of the proof queue.
@@ -62,6 +69,7 @@ impl Default for SequencerSettings {
             genesis: None,
             data: None,
             validator_key: None,
+            bid_leaf: None,
             rpc: "127.0.0.1:8545".to_owned(),
             jobs: "127.0.0.1:8546".to_owned(),
             block_interval_ms: 200,

@@ -44,6 +44,27 @@ impl FromStr for SecretSource {
 }
 
 impl SecretSource {
+    /// Reads a key of 64 hex digits; `what` names it.
+    ///
+    /// # Errors
+    /// `Usage` if there is none, or it is something else.
+    pub(crate) fn read_key(&self, what: &str) -> Result<Zeroizing<[u8; 32]>, CliError> {
+        let text = self.read(what, false)?;
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        let mut bytes = Zeroizing::new([0; 32]);
+        // The text is not repeated: it is the secret.
+        hex::decode_to_slice(digits, bytes.as_mut_slice()).map_err(|_| {
+            CliError::new(
+                Exit::Usage,
+                format!("the {what} is not usable"),
+                "it is not 64 hex digits",
+                "look at the file or variable it comes from",
+            )
+        })?;
+        Ok(bytes)
+    }
+
     /// Reads the secret; `what` names it, and a prompt asks twice if `repeat`.
     ///
     /// # Errors

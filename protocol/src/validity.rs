@@ -208,6 +208,11 @@ pub fn check_header(header: &BlockHeader, prefix: &DecidedPrefix<'_>) -> Result<
             return Err(InvalidBlock::Bid(reason).into());
         }
         check_bid(prefix.state, core, bid, prefix.domain)?;
+        // Else the block would fail on its payload, the builder be reported, and the burn that is due then could never
+        // be made: the name of a bid does not cover this signature.
+        if !verify_batch(&[bid.bid.claim(prefix.domain)]) {
+            return Err(InvalidBlock::Bid("its collateral leaf did not sign it").into());
+        }
     }
     match prefix.base_layer.status(&core.l1_origin) {
         OriginStatus::Final => Ok(()),

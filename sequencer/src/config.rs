@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use protocol::{genesis::Genesis, number::Amount, validator::ValidatorKey};
+use protocol::{
+    genesis::Genesis,
+    number::{Amount, LeafIndex},
+    signature::SecretKey,
+    validator::ValidatorKey,
+};
 
 use crate::proving::ProofVerifier;
 
@@ -18,8 +23,15 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// Directory of the database; made if it does not exist.
     pub data_dir: PathBuf,
-    /// Key that signs for this validator; its address is in the set that genesis names.
+    /// Key that signs for this validator; its address is in the set that genesis names. That of a follower is not, and
+    /// signs nothing.
     pub validator_key: ValidatorKey,
+    /// Whether this node only follows: it serves what the validators decide and takes no part in deciding.
+    pub is_follower: bool,
+    /// Leaf where this validator wants builders' bids paid; without one it takes no bids.
+    pub bid_leaf: Option<LeafIndex>,
+    /// Builds blocks for the validators, if this node is a follower.
+    pub builder: Option<BuilderConfig>,
     /// Time between blocks, empty ones included.
     pub block_interval: Duration,
     /// Public interface.
@@ -53,6 +65,9 @@ impl NodeConfig {
             genesis,
             data_dir,
             validator_key,
+            is_follower: false,
+            bid_leaf: None,
+            builder: None,
             block_interval: Duration::from_millis(200),
             rpc: RpcConfig::default(),
             jobs: JobsConfig::default(),
@@ -63,6 +78,33 @@ impl NodeConfig {
             proof_verifier,
         }
     }
+}
+
+/// In which order a builder takes pending operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BuilderStrategy {
+    /// The highest fee first; of equal fees, and of one leaf's operations, the earlier first.
+    #[default]
+    HighestFee,
+    /// As they came.
+    FirstCome,
+}
+
+/// A builder: whose collateral its bids stand on, where it collects fees, and what it offers.
+#[derive(Clone, Debug)]
+pub struct BuilderConfig {
+    /// Key that signs bids and answers for payloads.
+    pub key: ValidatorKey,
+    /// Leaf with locked collateral.
+    pub collateral_leaf: LeafIndex,
+    /// Key of that leaf.
+    pub collateral_key: SecretKey,
+    /// Leaf that collects the fees of its blocks; of the same token as the collateral.
+    pub fee_leaf: LeafIndex,
+    /// Order of operations.
+    pub strategy: BuilderStrategy,
+    /// Share of a block's fees that a bid offers, in percent; at most 100.
+    pub share_percent: u8,
 }
 
 /// Limits of the public interface.
@@ -177,6 +219,8 @@ pub struct NetworkConfig {
     /// D of `sequencing.md`: a message between two connected honest nodes is assumed to take at most this long. Safety
     /// does not depend on it.
     pub delay_bound: Duration,
+    /// S of `sequencing.md`: honest nodes are assumed to start a round within so long of each other.
+    pub skew_bound: Duration,
 }
 
 impl Default for NetworkConfig {
@@ -189,6 +233,7 @@ impl Default for NetworkConfig {
             gossip_peers: Vec::new(),
             timeouts: RoundTimeouts::default(),
             delay_bound: Duration::from_millis(200),
+            skew_bound: Duration::from_millis(200),
         }
     }
 }

@@ -18,11 +18,12 @@ use std::{
 };
 
 use arc_malachitebft_app::types::Keypair;
-use protocol::number::Height;
+use protocol::number::{Height, LeafIndex};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     agreement::{Agreement, GuardedSigner, SeatAddress},
+    builder::Exchange,
     config::NetworkConfig,
     evidence::EvidenceBook,
     executor::{CommitError, Executor},
@@ -99,6 +100,11 @@ pub(crate) struct ConsensusSetup {
     pub(crate) block_interval: std::time::Duration,
     /// Directory of the engine's log.
     pub(crate) dir: PathBuf,
+    /// Whether this node never votes.
+    pub(crate) is_follower: bool,
+    pub(crate) exchange: Arc<Exchange>,
+    /// Where this validator wants bids paid; without a leaf it takes none.
+    pub(crate) bid_leaf: Option<LeafIndex>,
 }
 
 /// Agreement, started.
@@ -153,6 +159,10 @@ impl Consensus {
 /// What this node does at first. A key that has signed above what this database and log remember stays silent until
 /// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers' certificates.
 async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
+    if setup.is_follower {
+        let until = app::FOLLOWED_HEIGHT_MAX;
+        return Ok(Role::Observer { until });
+    }
     let tip = setup.executor.tip().height;
     let signed = setup.guard.highest_signed()?;
     let has_log = wal_path(&setup.dir).exists();
@@ -197,13 +207,15 @@ async fn assemble(
         listen,
         peers: &setup.network.engine_peers,
         wal: &wal_path(&setup.dir),
-        is_voting: role == Role::Validator,
+        // a follower hears votes as they are cast; no key of the set is here to vote with
+        is_voting: role == Role::Validator || setup.is_follower,
     })
     .await?;
     let pace = Pace {
         block_interval: setup.block_interval,
         timeouts: setup.network.timeouts,
         delay_bound: setup.network.delay_bound,
+        skew_bound: setup.network.skew_bound,
     };
     let (executor, guard) = (Arc::clone(&setup.executor), Arc::clone(&setup.guard));
     let app = App::new(
@@ -213,6 +225,7 @@ async fn assemble(
         &engine,
         (setup.peers.clone(), Arc::clone(&setup.evidence)),
         (pace, role),
+        (Arc::clone(&setup.exchange), setup.bid_leaf),
     );
     Ok((engine, app))
 }

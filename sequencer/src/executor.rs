@@ -5,7 +5,9 @@
 //! the height above the newest committed block, and is [`Stale`] when that has moved meanwhile. What this module does
 //! not do: agree (`consensus`), or take operations in (`mempool`).
 
+mod bidding;
 mod commit;
+mod filling;
 mod propose;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,10 +25,12 @@ use protocol::{
 use tokio::sync::watch;
 
 use crate::{
+    builder::Reports,
     mempool::{Admission, Entry},
     storage::StoredBlock,
 };
 
+pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
 pub(crate) use propose::ProposeError;
 
@@ -101,6 +105,8 @@ struct Draft {
 pub(crate) struct Executor {
     /// Pool, chain, store and events are those of admission.
     pub(crate) shared: Admission,
+    /// Builders to report, and bids to burn.
+    pub(crate) reports: Reports,
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
@@ -114,6 +120,7 @@ impl Executor {
     ) -> Self {
         Self {
             shared,
+            reports: Reports::default(),
             tip_height,
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),
@@ -126,6 +133,11 @@ impl Executor {
         Arc::clone(&decided.unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Moves with the newest committed height.
+    pub(crate) fn follow_tip(&self) -> watch::Receiver<Height> {
+        self.tip_height.subscribe()
+    }
+
     /// Newest committed height.
     pub(crate) fn tip(&self) -> Tip {
         self.shared.chain.view().tip
@@ -136,7 +148,7 @@ impl Executor {
     }
 
     /// Runs `judge` on the prefix below `height`; the state stands still meanwhile.
-    fn on_prefix<T>(
+    pub(crate) fn on_prefix<T>(
         &self,
         height: Height,
         judge: impl FnOnce(&DecidedPrefix<'_>) -> T,

@@ -13,7 +13,8 @@ use protocol::{
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{
-        Action, Domain, SignedTransaction, Submission, Transaction, TransactionId, group_hash,
+        Action, Bid, Domain, SignedBid, SignedTransaction, Submission, Transaction, TransactionId,
+        group_hash,
     },
     validator::{ValidatorKey, ValidatorSet},
     vote::{Extension, Step, Vote},
@@ -127,6 +128,24 @@ pub(crate) fn sign_group(transactions: &[Transaction]) -> Submission {
     Submission::Group(transactions.iter().map(sign).collect())
 }
 
+/// A bid of this value for no core in particular, by leaf 1's key.
+pub(crate) fn bid_of(height: Height, value: Amount) -> SignedBid {
+    let mut bid = Bid {
+        leaf: LeafIndex(1),
+        height,
+        value,
+        core_hash: protocol::Fr::from(7_u64),
+        key: key(1).public(),
+        signature: key(1).sign(&protocol::Fr::from(0_u64)),
+    };
+    bid.signature = key(1).sign(&bid.message(&domain()));
+    SignedBid::new(
+        bid,
+        &domain(),
+        &ValidatorKey::from_bytes(&[0xbb; 32]).unwrap(),
+    )
+}
+
 /// The certificate of a validator whose weight is all there is.
 pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> ExtendedCertificate {
     let (height, round, id) = (
@@ -160,7 +179,7 @@ pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> Extend
 
 /// A node without network or threads.
 pub(crate) struct Rig {
-    pub(crate) executor: Executor,
+    pub(crate) executor: Arc<Executor>,
     pub(crate) queue: Arc<RocksQueue>,
     pub(crate) dir: Arc<TempDir>,
     pub(crate) now_ms: u64,
@@ -177,12 +196,20 @@ impl Rig {
         mempool: MempoolConfig,
         jobs: JobsConfig,
     ) -> Result<Self, StorageError> {
-        let genesis = genesis();
-        let store = Arc::new(Store::open(&dir.path().join("db"), &genesis)?);
+        Self::open_chain(&genesis(), dir, mempool, jobs)
+    }
+
+    pub(crate) fn open_chain(
+        genesis: &Genesis,
+        dir: Arc<TempDir>,
+        mempool: MempoolConfig,
+        jobs: JobsConfig,
+    ) -> Result<Self, StorageError> {
+        let store = Arc::new(Store::open(&dir.path().join("db"), genesis)?);
         store.read_for_start()?;
-        let (state, tip) = store.load_state(&genesis)?;
+        let (state, tip) = store.load_state(genesis)?;
         let recent = store.recent_blocks(tip.height)?;
-        let constants = ChainConstants::new(&genesis);
+        let constants = ChainConstants::new(genesis);
         let events = Events::new();
         let queue = Arc::new(RocksQueue::load(
             Arc::clone(&store),
@@ -214,7 +241,7 @@ impl Rig {
         };
         let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent);
         Ok(Self {
-            executor: Executor::new(shared, decided, tip_height),
+            executor: Arc::new(Executor::new(shared, decided, tip_height)),
             queue,
             dir,
             now_ms: tip.timestamp_ms,

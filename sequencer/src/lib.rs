@@ -7,6 +7,7 @@
 
 pub mod agreement;
 mod batcher;
+mod builder;
 mod chain;
 mod checkpoints;
 mod config;
@@ -27,7 +28,10 @@ mod rpc;
 mod storage;
 mod telemetry;
 
-pub use config::{JobsConfig, MempoolConfig, NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig};
+pub use config::{
+    BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, NetworkConfig, NodeConfig,
+    RoundTimeouts, RpcConfig,
+};
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError, Starting};

@@ -447,6 +447,30 @@ impl Mempool {
             .collect()
     }
 
+    /// Entries that a block may hold, as [`Mempool::take_off`] chooses them; none is put in flight.
+    pub(crate) fn applicable(
+        &self,
+        view: &View,
+        first: &[u64],
+        operations_max: usize,
+    ) -> Vec<Entry> {
+        let ready = self.ready(view, first, operations_max).into_iter();
+        ready.filter_map(|sequence| self.get(sequence)).collect()
+    }
+
+    /// Sequence numbers by fee, the highest first; of equal fees the oldest first.
+    pub(crate) fn by_fee(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_fee
+            .iter()
+            .rev()
+            .map(|(_, Reverse(sequence))| *sequence)
+    }
+
+    /// What changes when an entry comes or goes.
+    pub(crate) fn version(&self) -> (u64, usize) {
+        (self.next_sequence, self.entries.len())
+    }
+
     /// Names of entries that a validator may list at `height`: applicable in order, and here since an earlier height.
     /// Oldest first; those that `skip` holds stand in the block being voted on.
     pub(crate) fn listable(

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     batcher::{Batcher, BatcherError},
+    builder::{Exchange, Leaves, Producer, run_leaves, run_producer},
     chain::{Chain, ChainConstants, now_ms},
     checkpoints::{Checkpoints, run_checkpoints},
     config::NodeConfig,
@@ -63,6 +64,11 @@ pub enum NodeError {
         /// Address of the key.
         actual: String,
     },
+    /// A validator's key would be idle in a follower, and its seat empty.
+    #[error(
+        "{0} is a validator: it cannot only follow; start it as one, or give a follower another key"
+    )]
+    FollowerKey(String),
     /// Files beside the database cannot be used.
     #[error("{path} cannot be used: {source}; check space and permissions")]
     Files {
@@ -156,7 +162,11 @@ impl std::fmt::Debug for Node {
 fn check_validator(config: &NodeConfig) -> Result<(), NodeError> {
     let actual = config.validator_key.address();
     let set = &config.genesis.validators;
-    if set.weight_of(&actual) > 0 {
+    let is_member = set.weight_of(&actual) > 0;
+    if is_member && config.is_follower {
+        return Err(NodeError::FollowerKey(actual.to_string()));
+    }
+    if is_member || config.is_follower {
         return Ok(());
     }
     let names = set.validators().iter();
@@ -387,6 +397,15 @@ impl Opened {
         } = self;
         let (health, cancelled) = (Health::default(), CancellationToken::new());
         let (requests, received) = mpsc::channel(config.mempool.queue_max.max(1));
+        let chain = Arc::clone(&shared.chain);
+        let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
+        let heights = tip.clone();
+        let domain = shared.chain.constants.domain;
+        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
+        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
+        executor.reports.restore(shared.store.charges()?);
+        let (exchange, sold) = Exchange::new(Arc::clone(&executor));
+        let exchange = Arc::new(exchange);
         let (store, outlet) = (Arc::clone(&shared.store), shared.outlet.clone());
         let (constants, dir) = (
             shared.chain.constants.clone(),
@@ -413,6 +432,7 @@ impl Opened {
             requests.clone(),
             (Arc::clone(&evidence), Arc::clone(&checkpoints)),
             config.network.gossip_peers.len(),
+            (Arc::clone(&exchange), config.bid_leaf),
         );
         let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
         let listen_error = |what, address| {
@@ -429,28 +449,25 @@ impl Opened {
             .await
             .map_err(listen_error("proof jobs", config.jobs.listen))?;
 
-        let chain = Arc::clone(&shared.chain);
         let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
-        let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
-        let heights = tip.clone();
-        let domain = shared.chain.constants.domain;
         let relay = Arc::new(relay);
         let gossip = GossipConfig {
             listen: config.network.gossip_listen,
             peers: config.network.gossip_peers.clone(),
             identity: identity.clone(),
             chain: shared.chain.constants.genesis_hash.0,
-            validator_proof: Some(
+            validator_proof: (!config.is_follower).then(|| {
                 guard
                     .sign_validator_proof(&identity.public().to_peer_id().to_bytes())
                     .0
-                    .to_vec(),
-            ),
+                    .to_vec()
+            }),
             limits: GossipLimits::default(),
         };
         let handler = Arc::clone(&relay) as Arc<dyn GossipHandler>;
         let (gossip, gossiping) = Gossip::start(gossip, handler, cancelled.clone()).await?;
         let gossip_address = gossip.listen_address();
+        exchange.connect(gossip.clone());
         let mut components = JoinSet::new();
         let token = cancelled.clone();
         let telling = (Arc::clone(&relay), gossip.clone());
@@ -464,11 +481,14 @@ impl Opened {
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             ("gossip", result.map_err(NodeError::from))
         });
-        let (token, sealed) = (cancelled.clone(), events.clone());
-        components.spawn(async move {
-            let result = run_checkpoints(checkpoints, sealed, token).await;
-            ("checkpoints", result.map_err(NodeError::from))
-        });
+        // a follower signs nothing
+        if !config.is_follower {
+            let (token, sealed) = (cancelled.clone(), events.clone());
+            components.spawn(async move {
+                let result = run_checkpoints(checkpoints, sealed, token).await;
+                ("checkpoints", result.map_err(NodeError::from))
+            });
+        }
         let token = cancelled.clone();
         let admission = shared.clone();
         components.spawn(async move {
@@ -479,8 +499,27 @@ impl Opened {
                     .map_err(NodeError::from),
             )
         });
-        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
-        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
+        if let Some(builder) = config.builder.clone() {
+            let leaves = Arc::new(Leaves::default());
+            let producer = Producer {
+                config: builder,
+                executor: Arc::clone(&executor),
+                exchange: Arc::clone(&exchange),
+                leaves: Arc::clone(&leaves),
+                relay: Arc::clone(&relay),
+                gossip: gossip.clone(),
+            };
+            let asking = (Arc::clone(&relay), gossip.clone(), cancelled.clone());
+            components.spawn(async move {
+                run_leaves(leaves, asking.0, asking.1, asking.2).await;
+                ("leaves of validators", Ok(()))
+            });
+            let token = cancelled.clone();
+            components.spawn(async move {
+                run_producer(producer, sold, token).await;
+                ("builder", Ok(()))
+            });
+        }
         let consensus = Consensus::start(ConsensusSetup {
             executor,
             guard,
@@ -490,6 +529,9 @@ impl Opened {
             network: config.network.clone(),
             block_interval: config.block_interval,
             dir: agreement_dir(&config),
+            is_follower: config.is_follower,
+            exchange,
+            bid_leaf: config.bid_leaf,
         })
         .await?;
         let engine_address = consensus.listen_address();

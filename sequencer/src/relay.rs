@@ -6,6 +6,7 @@
 //! admitted or verified; every answer and every message has a limit. What this module does not do: move bytes
 //! (`network`), or decide what is valid.
 
+mod blocks;
 mod message;
 mod tell;
 
@@ -22,13 +23,14 @@ use protocol::{
     certificate::ExtendedCertificate,
     checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
-    number::{BatchNumber, Height},
+    number::{BatchNumber, Height, LeafIndex},
     transaction::{Domain, ListHash, Submission},
     validator::{ValidatorSet, ValidatorSignature},
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    builder::Exchange,
     checkpoints::{Checkpoints, Signed},
     evidence::{EvidenceBook, Recorded},
     guard::validator_proof_digest,
@@ -61,6 +63,9 @@ pub(crate) struct Relay {
     domain: Domain,
     /// Peers that are configured.
     peers: usize,
+    exchange: Arc<Exchange>,
+    /// Where this validator wants bids paid.
+    bid_leaf: Option<LeafIndex>,
 }
 
 impl Relay {
@@ -70,9 +75,12 @@ impl Relay {
         requests: mpsc::Sender<AdmissionRequest>,
         (evidence, checkpoints): (Arc<EvidenceBook>, Arc<Checkpoints>),
         peers: usize,
+        (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
         Self {
             peers,
+            exchange,
+            bid_leaf,
             validators: shared.chain.constants.validators.clone(),
             domain: shared.chain.constants.domain,
             shared,
@@ -201,6 +209,15 @@ impl Relay {
     }
 }
 
+/// Judges where it may wait for the state.
+async fn apart(judge: impl FnOnce() -> Acceptance + Send + 'static) -> Acceptance {
+    let judged = tokio::task::spawn_blocking(judge).await;
+    judged.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Acceptance::Ignore, // the program ends
+    })
+}
+
 #[async_trait]
 impl GossipHandler for Relay {
     async fn judge(&self, topic: Topic, _: PeerId, bytes: Bytes) -> Acceptance {
@@ -213,13 +230,21 @@ impl GossipHandler for Relay {
                 Ok(proven) => self.take_proof(proven).await,
                 Err(_) => Acceptance::Reject,
             },
+            Topic::Bids => {
+                let exchange = Arc::clone(&self.exchange);
+                apart(move || exchange.take_bid_bytes(&bytes)).await
+            }
+            Topic::Reveals => {
+                let exchange = Arc::clone(&self.exchange);
+                apart(move || exchange.take_reveal_bytes(bytes)).await
+            }
             Topic::Evidence => self.take_evidence(bytes).await,
             Topic::Checkpoints => match from_bytes::<SignedCommitment>(&bytes) {
                 Ok(signed) => self.take_commitment(signed).await,
                 Err(_) => Acceptance::Reject,
             },
             // spoken by later versions: not this node's to judge
-            Topic::Bids | Topic::Reveals | Topic::Soft => Acceptance::Ignore,
+            Topic::Soft => Acceptance::Ignore,
         }
     }
 
@@ -235,6 +260,9 @@ impl GossipHandler for Relay {
                 let bundle = tokio::task::spawn_blocking(read).await.ok()?;
                 bundle.ok().flatten().map(Bytes::from)
             }
+            Question::BidLeaf => self.bid_leaf.map(|leaf| Bytes::from(to_bytes(&leaf))),
+            Question::Bid(name) => self.bid(&name),
+            Question::Block(height, id) => self.block(height, id).await,
             Question::Tip => {
                 let tip = self.shared.chain.view().tip.height;
                 let store = Arc::clone(&self.shared.store);

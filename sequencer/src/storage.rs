@@ -7,6 +7,7 @@
 //! What this module does not do: repair. A damaged database is moved away and rebuilt from a backup or, once there
 //! are peers and a base layer, from them.
 
+mod bids;
 mod checkpoints;
 mod ledger;
 mod open;

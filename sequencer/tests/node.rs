@@ -6,6 +6,8 @@ mod setup;
 
 #[path = "node/bad_input.rs"]
 mod bad_input;
+#[path = "node/bids.rs"]
+mod bids;
 #[path = "node/life.rs"]
 mod life;
 #[path = "node/set.rs"]

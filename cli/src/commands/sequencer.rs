@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use api::text::HashText;
 use clap::Args;
+use protocol::number::LeafIndex;
 use protocol::validator::ValidatorKey;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use crate::config::{Sources, flag};
 use crate::exit::{CliError, Exit, Outcome};
@@ -34,6 +34,9 @@ pub(crate) struct SequencerArgs {
     /// Where the validator's key is, as 64 hex digits: file:PATH or env:NAME
     #[arg(long, value_name = "SOURCE")]
     validator_key: Option<String>,
+    /// Leaf where builders pay this validator for its blocks; without one it takes no bids
+    #[arg(long, value_name = "LEAF")]
+    bid_leaf: Option<u32>,
     /// Address of the RPC [default: 127.0.0.1:8545]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -85,6 +88,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("sequencer.genesis", args.genesis),
         flag("sequencer.data", args.data),
         flag("sequencer.validator_key", args.validator_key),
+        flag("sequencer.bid_leaf", args.bid_leaf),
         flag("sequencer.rpc", args.listen),
         flag("sequencer.jobs", args.jobs),
         flag("network.engine_listen", args.engine_listen),
@@ -96,7 +100,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     let node = settings.sequencer;
     let genesis = genesis_file::load(&node.genesis.ok_or_else(|| missing("genesis"))?)?;
     let validator = match &node.validator_key {
-        Some(source) => validator_key(source)?,
+        Some(source) => secp256k1_key(source, "validator's key")?,
         None if args.dev && genesis.is_development() => development::validator(0),
         None => return Err(missing("validator-key")),
     };
@@ -124,7 +128,8 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         let todo = "check the limits of this process (ulimit -a)";
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
-    let config = plan.prepare()?;
+    let mut config = plan.prepare()?;
+    config.bid_leaf = node.bid_leaf.map(LeafIndex);
     let data = config.data_dir.clone();
     let genesis_hash = config.genesis.hash().into();
     let validators = config.genesis.validators.validators().len();
@@ -168,11 +173,11 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
 }
 
 /// Peers that flags name, if any do: they take the place of the configured ones.
-fn named(peers: Vec<String>) -> Option<Vec<String>> {
+pub(super) fn named(peers: Vec<String>) -> Option<Vec<String>> {
     (!peers.is_empty()).then_some(peers)
 }
 
-fn usage(what: &str, why: &str, todo: &str) -> CliError {
+pub(super) fn usage(what: &str, why: &str, todo: &str) -> CliError {
     CliError::new(Exit::Usage, what, why, todo)
 }
 
@@ -196,29 +201,18 @@ fn address(name: &str, text: &str) -> Result<SocketAddr, CliError> {
     })
 }
 
-fn validator_key(source: &str) -> Result<ValidatorKey, CliError> {
-    let what = "the validator's key is not usable";
+/// A validator's or builder's key; `what` names it.
+///
+/// # Errors
+/// `Usage` for what is no key.
+pub(super) fn secp256k1_key(source: &str, what: &str) -> Result<ValidatorKey, CliError> {
+    let refused = format!("the {what} is not usable");
     let source: SecretSource = source
         .parse()
-        .map_err(|why: String| usage(what, &why, "use file:PATH or env:NAME"))?;
-    let text = source.read("validator's key", false)?;
-    let digits = text.trim();
-    let mut bytes = Zeroizing::new([0; 32]);
-    // The text is not repeated: it is the secret.
-    hex::decode_to_slice(
-        digits.strip_prefix("0x").unwrap_or(digits),
-        bytes.as_mut_slice(),
-    )
-    .map_err(|_| {
+        .map_err(|why: String| usage(&refused, &why, "use file:PATH or env:NAME"))?;
+    ValidatorKey::from_bytes(&*source.read_key(what)?).ok_or_else(|| {
         usage(
-            what,
-            "it is not 64 hex digits",
-            "look at the file or variable it comes from",
-        )
-    })?;
-    ValidatorKey::from_bytes(&bytes).ok_or_else(|| {
-        usage(
-            what,
+            &refused,
             "it is 0 or not below the group order",
             "make another key",
         )

@@ -45,6 +45,8 @@ pub(crate) struct NetworkSettings {
     pub(crate) rebroadcast_ms: u64,
     /// Assumed longest delay of a message between two honest nodes.
     pub(crate) delay_bound_ms: u64,
+    /// Honest nodes are assumed to start a round within so long of each other.
+    pub(crate) skew_bound_ms: u64,
 }
 
 impl Default for NetworkSettings {
@@ -56,6 +58,7 @@ impl Default for NetworkSettings {
             gossip_peers,
             timeouts,
             delay_bound,
+            skew_bound,
         } = NetworkConfig::default();
         let texts = |peers: Vec<SocketAddr>| peers.iter().map(ToString::to_string).collect();
         let milliseconds =
@@ -73,6 +76,7 @@ impl Default for NetworkSettings {
             precommit_delta_ms: milliseconds(timeouts.precommit_delta),
             rebroadcast_ms: milliseconds(timeouts.rebroadcast),
             delay_bound_ms: milliseconds(delay_bound),
+            skew_bound_ms: milliseconds(skew_bound),
         }
     }
 }
@@ -106,6 +110,7 @@ impl NetworkSettings {
             gossip_peers: peers("gossip_peers", &self.gossip_peers, gossip_listen)?,
             timeouts,
             delay_bound: wait("delay_bound_ms", self.delay_bound_ms)?,
+            skew_bound: wait("skew_bound_ms", self.skew_bound_ms)?,
         })
     }
 }
@@ -194,7 +199,7 @@ mod tests {
             "engine_listen = '0.0.0.0:1'\nengine_peers = ['192.0.2.1:1', '192.0.2.2:1']\n\
              gossip_listen = '0.0.0.0:2'\ngossip_peers = ['[2001:db8::1]:2']\n\
              propose_ms = 3\npropose_delta_ms = 4\nprevote_ms = 5\nprevote_delta_ms = 6\n\
-             precommit_ms = 7\nprecommit_delta_ms = 8\nrebroadcast_ms = 9\ndelay_bound_ms = 10",
+             precommit_ms = 7\nprecommit_delta_ms = 8\nrebroadcast_ms = 9\ndelay_bound_ms = 10\nskew_bound_ms = 11",
         )
         .expect("a section");
         let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
@@ -214,6 +219,7 @@ mod tests {
             gossip_peers: vec![at("[2001:db8::1]:2")],
             timeouts,
             delay_bound: Duration::from_millis(10),
+            skew_bound: Duration::from_millis(11),
         };
         assert_eq!(settings.parse(), Ok(expected));
     }

@@ -5,6 +5,7 @@
 //! its block is committed; an unknown verdict is not answered. What this module does not do: count votes.
 
 mod answers;
+mod bids;
 mod jobs;
 mod publish;
 
@@ -29,11 +30,11 @@ use arc_malachitebft_core_types::{
 };
 use protocol::{
     account::L1Address,
-    block::{BlockHeader, BlockId, InvalidBlock},
+    block::{Block, BlockHeader, BlockId, InvalidBlock},
     certificate::ExtendedCertificate,
     evidence::Evidence,
-    number::{Height, Round},
-    transaction::ListHash,
+    number::{Height, LeafIndex, Round},
+    transaction::{BidHash, ListHash},
     validator::ValidatorSet,
     vote::SignedProposal,
 };
@@ -52,12 +53,14 @@ use super::{
     parts::{Init, Parts},
 };
 use crate::{
-    agreement::{Agreement, BlockValue, EngineHeight, SeatAddress, Seats},
+    agreement::{Agreement, BlockValue, EngineHeight, Part, SeatAddress, Seats},
+    builder::Exchange,
     config::RoundTimeouts,
     evidence::EvidenceBook,
     executor::{Executor, Judged},
     guard::SigningGuard,
 };
+use bids::Watch;
 
 /// Verdicts worked on at a time: a faulty proposer has two Inits a round, and must not keep the good one waiting.
 const JUDGING_MAX: usize = 2;
@@ -74,6 +77,8 @@ pub(super) struct Pace {
     pub(super) timeouts: RoundTimeouts,
     /// D of `sequencing.md`: a lock that has led to no decision by then is published.
     pub(super) delay_bound: Duration,
+    /// S of `sequencing.md`.
+    pub(super) skew_bound: Duration,
 }
 
 impl Pace {
@@ -100,6 +105,9 @@ pub(super) enum Role {
     /// Follows until a height is committed.
     Observer { until: Height },
 }
+
+/// Until when a follower observes: it never votes.
+pub(super) const FOLLOWED_HEIGHT_MAX: Height = Height(u64::MAX);
 
 /// Why the application has ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,13 +141,21 @@ struct Decision {
     certificate: ExtendedCertificate,
     reply: Option<RpcReplyPort<()>>,
     is_committing: bool,
+    /// Peers have been asked for the block.
+    is_fetching: bool,
 }
 
 /// Work that has come back from another thread.
 enum Done {
     Proposed(Wanted, Judged, SignedProposal),
+    /// A builder's block is to be proposed, without its payload.
+    Sold(Wanted, Box<BlockHeader>, SignedProposal),
     /// No block can be proposed before these are here; tried again while the round lasts.
-    NotProposed(Wanted, Vec<ListHash>),
+    NotProposed(Wanted, Vec<ListHash>, Vec<BidHash>),
+    /// The header of a block with a bid is wrong.
+    BadHeader(BlockId, InvalidBlock),
+    /// The decided block, if a peer had it.
+    FetchedBlock(BlockId, Option<Box<Block>>),
     /// What was asked for has come, or nobody has it.
     Fetched,
     Judged(BlockId, Verdict),
@@ -197,6 +213,14 @@ pub(super) struct App {
     /// When the present height was started.
     started: Instant,
     locks: Vec<Lock>,
+    /// Bids, and what peers reveal.
+    exchange: Arc<Exchange>,
+    revealed: mpsc::Receiver<Part>,
+    watch: Watch,
+    /// Where this validator wants bids paid; without a leaf it takes none.
+    bid_leaf: Option<LeafIndex>,
+    /// The decided block that came last from a peer's store.
+    synced: Option<BlockId>,
     retry_at: Option<Instant>,
     /// Streams of parts sent so far: the network forwards no message twice.
     streams: u64,
@@ -210,6 +234,7 @@ impl App {
         engine: &Engine,
         (peers, evidence): (Peers, Arc<EvidenceBook>),
         (pace, role): (Pace, Role),
+        (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
         let height = Height(executor.tip().height.0.saturating_add(1));
         Self {
@@ -233,6 +258,11 @@ impl App {
             finished: None,
             started: Instant::now(),
             locks: Vec::new(),
+            revealed: exchange.attach(),
+            exchange,
+            watch: Watch::default(),
+            bid_leaf,
+            synced: None,
             retry_at: None,
             streams: 0,
         }
@@ -283,6 +313,7 @@ impl App {
                     }
                     Err(RecvError::Closed) => return Err(ConsensusError::Stopped),
                 },
+                Some(part) = self.revealed.recv() => self.take_part(part),
                 () = tokio::time::sleep_until(wake.into()) => self.wake()?,
             }
         }
@@ -315,6 +346,7 @@ impl App {
         locks
             .chain(pacing)
             .chain(self.retry_at)
+            .chain(self.watch.wake_at())
             .min()
             .unwrap_or(far)
     }
@@ -322,6 +354,7 @@ impl App {
     fn wake(&mut self) -> Result<(), ConsensusError> {
         let now = Instant::now();
         self.start_next_height(now);
+        self.report_withheld(now);
         let (due, rest) = std::mem::take(&mut self.locks)
             .into_iter()
             .partition(|lock: &Lock| lock.due <= now);
@@ -335,6 +368,7 @@ impl App {
             self.judged
                 .retain(|_, judgement| !matches!(judgement, Judgement::Unknown));
             self.judge_open();
+            self.commit_if_ready();
             if let Some(wanted) = self.wanted.take() {
                 self.propose(wanted);
             }
@@ -345,7 +379,13 @@ impl App {
     /// Tells the engine to go on, once the block is committed and its time is over.
     fn start_next_height(&mut self, now: Instant) {
         // who is behind need not wait
-        let is_behind = matches!(self.role, Role::Observer { .. });
+        let is_behind = match self.role {
+            Role::Validator => false,
+            Role::Observer { until } if until == FOLLOWED_HEIGHT_MAX => {
+                self.synced == Some(self.executor.tip().id)
+            }
+            Role::Observer { .. } => true,
+        };
         let is_due = is_behind || now >= self.started + self.pace.block_interval;
         let is_over = self.decision.is_none() && is_due;
         if !is_over {
@@ -449,17 +489,27 @@ impl App {
         let next = Height(self.executor.tip().height.0.saturating_add(1));
         self.parts.start_height(next);
         self.heard.start_height(next);
+        self.watch.start_height();
         self.judged.clear();
         self.locks.clear();
         self.wanted = None;
         self.retry_at = None;
+        let early: Vec<Init> = self.parts.inits().cloned().collect();
+        for init in &early {
+            self.see_bid(init);
+        }
         self.judge_open();
     }
 
     fn take_init(&mut self, init: Init) {
         use super::parts::Arrival;
         let set = self.set();
-        match self.parts.take_init(init, &set) {
+        let sold = init.header.bid.is_some().then(|| init.clone());
+        let arrival = self.parts.take_init(init, &set);
+        if let (Arrival::Init(..) | Arrival::Double(_), Some(init)) = (&arrival, &sold) {
+            self.see_bid(init);
+        }
+        match arrival {
             Arrival::Init(_, id) => self.tell_again(id),
             Arrival::Double(pair) => {
                 let id = pair.1.proposal.block;

@@ -1,30 +1,24 @@
-//! Building a block: what the list demands first, then the pool, first come first served.
+//! Building a block of this node's own: what the list demands first, then the pool, first come first served.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use protocol::{
-    account::{L1Address, Leaf},
-    batch::Usage,
-    block::{
-        Block, BlockCore, BlockEffects, BlockExecution, BlockHeader, Entry as BlockEntry, L1Origin,
-        Payload, Tip,
-    },
-    certificate::ExtendedCertificate,
-    number::{Epoch, Height, LeafIndex, Round},
-    threaded::FeeLeaves,
-    transaction::ListHash,
-    transition::{Executed, Operation},
-    validity::{DecidedPrefix, listed, timestamp_ms},
+    account::L1Address,
+    block::{Block, BlockEffects, BlockHeader, Tip},
+    number::{Height, Round},
+    transaction::{BidHash, ListHash, SignedBid},
+    transition::InvalidOperation,
+    validity::{DecidedPrefix, listed},
 };
 
-use super::{Draft, Executor, Judged, Stale};
-use crate::mempool::{Entry, api_error, block_entry};
+use super::{
+    Draft, Executor, Judged, Stale,
+    filling::{Filled, Terms, core, fill},
+};
+use crate::mempool::Entry;
 
 /// Operations taken from the mempool for one block: bounds the time a block takes to build.
-const BLOCK_OPERATIONS: usize = 2_048;
+pub(super) const BLOCK_OPERATIONS: usize = 2_048;
 
 /// Why there is no block to propose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +29,32 @@ pub(crate) enum ProposeError {
     /// Listed transactions whose bytes are not here: a block without them would be invalid.
     #[error("{} listed transactions are not here yet", .0.len())]
     Unlisted(Vec<ListHash>),
+    /// Withheld bids that the block must burn and that are not here: a block without the burns would be invalid.
+    #[error("{} withheld bids that must be burned are not here yet", .0.len())]
+    Unburnable(Vec<BidHash>),
+    /// The payment of a bid, or a burn, does not execute.
+    #[error("the block cannot be opened: {0}")]
+    Unopened(#[from] InvalidOperation),
 }
 
-/// What goes into a payload, and what became of the rest.
-struct Filled {
-    payload: Payload,
-    usage: Usage,
-    effects: (BTreeMap<LeafIndex, Leaf>, Vec<Executed>),
-    failed: Vec<(Entry, api::ApiError)>,
+/// Bids that the block at `height` must burn, and the names of those that are not here.
+pub(super) fn burns(
+    executor: &Executor,
+    prefix: &DecidedPrefix<'_>,
+    height: Height,
+) -> Result<Vec<SignedBid>, Vec<BidHash>> {
+    let (mut here, mut missing) = (Vec::new(), Vec::new());
+    for due in prefix.history.due_burns(height) {
+        match executor.reports.bid(&due.bid) {
+            Some(bid) => here.push(bid),
+            None => missing.push(due.bid),
+        }
+    }
+    if missing.is_empty() {
+        Ok(here)
+    } else {
+        Err(missing)
+    }
 }
 
 impl Executor {
@@ -58,23 +70,43 @@ impl Executor {
     ) -> Result<Judged, ProposeError> {
         let decided = self.decided();
         let certificate = decided.certificate.as_ref();
-        let listed = self.on_prefix(height, |prefix| listed(certificate, prefix))?;
+        let (listed, burns) = self.on_prefix(height, |prefix| {
+            (listed(certificate, prefix), burns(self, prefix, height))
+        })?;
+        let burns = burns.map_err(ProposeError::Unburnable)?;
         let (flight, missing) = self.take_off(&listed);
         if !missing.is_empty() {
             self.shared.pool().land(&flight, &[]);
             return Err(ProposeError::Unlisted(missing));
         }
-        let fee_leaves = self.shared.chain.constants.fee_leaves;
-        let place = (height, round, author);
+        let terms = Terms {
+            fee_leaves: self.shared.chain.constants.fee_leaves,
+            payment: None,
+            burns: &burns,
+            listed: &listed,
+        };
         let built = self.on_prefix(height, |prefix| {
-            let filled = fill(prefix, &fee_leaves, &flight, &listed);
-            finish(prefix, place, fee_leaves, certificate, filled)
+            let filled = fill(prefix, &terms, &flight)?;
+            let core = core(
+                prefix,
+                (height, round, author),
+                terms.fee_leaves,
+                certificate,
+                &filled,
+            );
+            let header = BlockHeader {
+                core,
+                bid: None,
+                certificate: certificate.cloned(),
+            };
+            Ok(finish(prefix, header, filled))
         });
+        let built = built.map_err(ProposeError::from).and_then(|built| built);
         let (proposed, failed) = match built {
             Ok(built) => built,
-            Err(stale) => {
+            Err(error) => {
                 self.shared.pool().land(&flight, &[]);
-                return Err(stale.into());
+                return Err(error);
             }
         };
         let draft = Draft {
@@ -116,146 +148,19 @@ impl Executor {
     }
 }
 
-/// A payload being filled.
-struct Filling<'a> {
-    prefix: &'a DecidedPrefix<'a>,
-    fee_leaves: &'a FeeLeaves,
-    execution: BlockExecution<'a>,
-    usage: Usage,
-    entries: Vec<BlockEntry>,
-}
-
-/// Why an entry does not go in.
-enum Unfit {
-    /// The block is full: a block fits one batch alone, the rest waits for the next.
-    Full,
-    /// It does not apply here.
-    Invalid(api::ApiError),
-}
-
-impl Filling<'_> {
-    fn push(&mut self, pending: &Entry) -> Result<(), Unfit> {
-        let entry = block_entry(&self.execution, self.fee_leaves, &pending.submission)
-            .map_err(Unfit::Invalid)?;
-        let operations: Vec<Operation> = entry.operations(self.prefix.domain);
-        let usage = operations.iter().fold(self.usage, Usage::with);
-        if !usage.fits() {
-            return Err(Unfit::Full);
-        }
-        self.execution
-            .push_entry(self.prefix.domain, &entry)
-            .map_err(|(member, reason)| {
-                tracing::debug!(member, %reason, "pending operation does not apply");
-                Unfit::Invalid(api_error(&reason))
-            })?;
-        self.usage = usage;
-        self.entries.push(entry);
-        Ok(())
-    }
-}
-
-fn fill(
-    prefix: &DecidedPrefix<'_>,
-    fee_leaves: &FeeLeaves,
-    flight: &[Entry],
-    listed: &BTreeSet<ListHash>,
-) -> Filled {
-    let mut filling = Filling {
-        prefix,
-        fee_leaves,
-        execution: BlockExecution::new(prefix.state, prefix.tip, fee_leaves, false),
-        usage: Usage::default(),
-        entries: Vec::new(),
-    };
-    let (mut failed, mut excused) = (Vec::new(), Vec::new());
-    let mut is_full = false;
-    for pending in flight {
-        let is_listed = listed.contains(&pending.name);
-        if is_full && !is_listed {
-            continue;
-        }
-        let Err(unfit) = filling.push(pending) else {
-            continue;
-        };
-        if is_listed {
-            excused.push(pending);
-        }
-        match unfit {
-            Unfit::Full => is_full = true,
-            Unfit::Invalid(error) => failed.push((pending.clone(), error)),
-        }
-    }
-    // An excuse must hold after the whole block: what a later entry has made applicable goes in after all.
-    loop {
-        let before = excused.len();
-        excused.retain(|pending| filling.push(pending).is_err());
-        if excused.len() == before {
-            break;
-        }
-    }
-    let excused: BTreeMap<ListHash, &Entry> = excused
-        .into_iter()
-        .map(|entry| (entry.name, entry))
-        .collect();
-    let is_in = |entry: &Entry| listed.contains(&entry.name) && !excused.contains_key(&entry.name);
-    // A follower of a failed entry has a nonce gap now: it is not invalid, it waits for the gap to be filled.
-    failed.retain(|(entry, error)| error.code != api::ErrorCode::NonceGap && !is_in(entry));
-    let effects = filling
-        .execution
-        .finish()
-        .expect("entries are whole groups, and the block promised no bid");
-    let payload = Payload {
-        inbox: Vec::new(),
-        entries: filling.entries,
-        excuses: excused
-            .values()
-            .map(|entry| (*entry.submission).clone())
-            .collect(),
-    };
-    Filled {
-        payload,
-        usage: filling.usage,
-        effects,
-        failed,
-    }
-}
-
 fn finish(
     prefix: &DecidedPrefix<'_>,
-    (height, birth_round, author): (Height, Round, L1Address),
-    fee_leaves: FeeLeaves,
-    certificate: Option<&ExtendedCertificate>,
+    header: BlockHeader,
     filled: Filled,
 ) -> (Judged, Vec<(Entry, api::ApiError)>) {
     let Filled {
         payload,
-        usage,
         effects: (changes, executed),
         failed,
+        ..
     } = filled;
-    let core = BlockCore {
-        chain_id: prefix.chain_id,
-        height,
-        epoch: Epoch::of(height),
-        next_set_hash: prefix.next_set_hash,
-        birth_round,
-        author,
-        parent: prefix.tip.id,
-        payload_root: payload.root(),
-        fee_leaves,
-        certificate_hash: certificate.map_or([0; 32], ExtendedCertificate::hash),
-        l1_origin: L1Origin::default(),
-        timestamp_ms: timestamp_ms(certificate, prefix),
-        state_root_before: prefix.state.root(),
-        usage,
-    };
-    let header = BlockHeader {
-        core,
-        bid: None,
-        certificate: certificate.cloned(),
-    };
     let tip = Tip {
-        height,
+        height: header.core.height,
         id: header.id(),
         timestamp_ms: header.core.timestamp_ms,
         inbox_count: prefix.tip.inbox_count,

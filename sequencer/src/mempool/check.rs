@@ -22,14 +22,14 @@ use crate::chain::{ChainConstants, View};
 /// Which of a block's fee leaves collects a fee in this token; 0 for no fee.
 pub(crate) fn fee_leaf_selector(
     view: &impl LeafView,
-    fee_leaves: &FeeLeaves,
+    (fee_leaves, first): (&FeeLeaves, u8),
     token: TokenId,
     fee: Amount,
 ) -> Option<u8> {
     if fee == Amount::ZERO {
         return Some(0);
     }
-    (0..fee_leaves.count()).find(|selector| {
+    (first..fee_leaves.count()).find(|selector| {
         let leaf = fee_leaves.get(*selector).and_then(|index| view.leaf(index));
         leaf.is_some_and(|leaf| leaf.token == token)
     })
@@ -198,16 +198,16 @@ fn operations(
     fee_leaves: &FeeLeaves,
     submission: &Submission,
 ) -> Result<Vec<Operation>, ApiError> {
-    block_entry(view, fee_leaves, submission).map(|entry| entry.operations(domain))
+    block_entry(view, (fee_leaves, 0), submission).map(|entry| entry.operations(domain))
 }
 
-/// The entry of a block that holds this submission.
+/// The entry of a block that holds this submission. Fees go to the fee leaves from `first` on.
 ///
 /// # Errors
 /// [`ErrorCode::FeeToken`]. A sender without a leaf gets selector 0: execution names the missing leaf.
 pub(crate) fn block_entry(
     view: &impl LeafView,
-    fee_leaves: &FeeLeaves,
+    (fee_leaves, first): (&FeeLeaves, u8),
     submission: &Submission,
 ) -> Result<BlockEntry, ApiError> {
     let selectors = submission
@@ -218,7 +218,7 @@ pub(crate) fn block_entry(
                 return Ok(0);
             };
             let fee = member.transaction.fee;
-            fee_leaf_selector(view, fee_leaves, leaf.token, fee).ok_or_else(|| {
+            fee_leaf_selector(view, (fee_leaves, first), leaf.token, fee).ok_or_else(|| {
                 let reason = format!("nobody collects fees in token {}", leaf.token);
                 ApiError::new(ErrorCode::FeeToken, reason)
             })

@@ -77,8 +77,8 @@ impl Topic {
         match self {
             // Twice the largest admitted operation, for a bundle.
             Self::Submissions => 256 << 10,
-            // A SignedBid is a few hundred bytes.
-            Self::Bids => 16 << 10,
+            // A header with its certificate: 100 signers with a 4 KiB extension each.
+            Self::Bids => 512 << 10,
             // A whole payload or a block of the soft chain.
             Self::Reveals | Self::Soft => MESSAGE_BYTES_MAX,
             // Two signed proposals and their proof of membership.

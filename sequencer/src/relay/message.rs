@@ -1,7 +1,11 @@
 //! Bytes of what nodes tell and ask: Borsh, with a limit on every list.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use protocol::transaction::{ListHash, Submission};
+use protocol::{
+    block::BlockId,
+    number::Height,
+    transaction::{BidHash, ListHash, Submission},
+};
 
 /// Submissions told at once: 64 KiB of transfers.
 pub(super) const SUBMISSIONS_MAX: usize = 256;
@@ -39,6 +43,12 @@ pub(super) enum Question {
     Bundle(u64),
     /// The certificate of the newest block.
     Tip,
+    /// Where the validator asked wants bids paid.
+    BidLeaf,
+    /// A bid that somebody reported, for the block that must burn it.
+    Bid(BidHash),
+    /// Header and payload of a valid block, decided or not.
+    Block(Height, BlockId),
 }
 
 #[cfg(test)]

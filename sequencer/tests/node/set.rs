@@ -22,7 +22,7 @@ struct Set {
 }
 
 /// Ports nobody uses now.
-fn free_ports(count: u8) -> Vec<SocketAddr> {
+pub(crate) fn free_ports(count: u8) -> Vec<SocketAddr> {
     let listeners: Vec<_> = (0..count)
         .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
@@ -32,7 +32,7 @@ fn free_ports(count: u8) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn others(ports: &[SocketAddr], own: SocketAddr) -> Vec<SocketAddr> {
+pub(crate) fn others(ports: &[SocketAddr], own: SocketAddr) -> Vec<SocketAddr> {
     ports.iter().filter(|port| **port != own).copied().collect()
 }
 

@@ -37,13 +37,13 @@ use crate::{
 const FIRST_HEIGHT: EngineHeight = EngineHeight(Height(1));
 
 /// The extension of a precommit for a block. Without the block nothing is listed.
-fn extension(executor: &Executor, block: Option<&Block>) -> Extension {
+fn extension(executor: &Executor, height: Height, block: Option<&Block>) -> Extension {
     Extension {
         hashes: block
             .map(|block| executor.listable(block))
             .unwrap_or_default(),
         time_ms: now_ms(),
-        reports: Vec::new(),
+        reports: executor.reports.reports(height),
     }
 }
 
@@ -88,7 +88,9 @@ impl App {
                 ..
             } => {
                 if let (true, Some(round)) = (height.0 == self.height(), round.as_u32()) {
-                    self.parts.start_round(Round(round));
+                    let (round, now) = (Round(round), std::time::Instant::now());
+                    self.parts.start_round(round);
+                    self.watch.start_round(round, now, &self.pace);
                 }
                 // what is known to be valid was told when it became known, and is in the engine's log
                 let _ = reply_to.send(Vec::new());
@@ -195,19 +197,19 @@ impl App {
     }
 
     fn extend(&mut self, id: BlockId, reply: RpcReplyPort<Option<VoteExtension>>) {
-        let executor = self.executor.clone();
+        let (executor, height) = (self.executor.clone(), self.height());
         let block = match self.judged.get(&id) {
             Some(Judgement::Valid(judged)) => Some(judged.block.clone()),
             _ => None,
         };
         self.jobs.spawn_blocking(move || {
-            let extension = extension(&executor, block.as_deref());
+            let extension = extension(&executor, height, block.as_deref());
             let _ = reply.send(Some(VoteExtension(extension)));
             Ok(Done::Nothing)
         });
     }
 
-    fn take_part(&mut self, part: Part) {
+    pub(super) fn take_part(&mut self, part: Part) {
         match part {
             Part::Init { signed, header } => self.take_init(Init { signed, header }),
             Part::Payload(payload) => {
@@ -235,6 +237,7 @@ impl App {
             certificate,
             reply: Some(reply),
             is_committing: false,
+            is_fetching: false,
         });
         self.commit_if_ready();
         Ok(())

@@ -10,7 +10,9 @@ use protocol::{
 };
 use ractor::RpcReplyPort;
 
-use super::{App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Verdict, Wanted};
+use super::{
+    App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Verdict, Wanted, bids::choose,
+};
 use crate::{
     agreement::{Agreement, BlockValue},
     chain::now_ms,
@@ -28,7 +30,10 @@ fn judge(executor: &Executor, block: Block) -> Result<Verdict, ConsensusError> {
                 effects: std::sync::Arc::new(*effects),
             }))
         }
-        Ok(validity::Verdict::Invalid(reason)) => Ok(Verdict::Invalid(reason)),
+        Ok(validity::Verdict::Invalid(reason)) => {
+            executor.charge_invalid(&block)?;
+            Ok(Verdict::Invalid(reason))
+        }
         Ok(validity::Verdict::Unknown(missing)) => {
             tracing::debug!(?missing, "no verdict yet");
             Ok(Verdict::Unknown)
@@ -68,7 +73,7 @@ fn sign_init(
 }
 
 impl App {
-    fn spawn(
+    pub(super) fn spawn(
         &mut self,
         work: impl FnOnce(&Executor, &SigningGuard) -> Result<Done, ConsensusError> + Send + 'static,
     ) {
@@ -90,14 +95,48 @@ impl App {
             }
             _ => None,
         });
+        let (exchange, bid_leaf) = (self.exchange.clone(), self.bid_leaf);
+        let bid_leaf = bid_leaf.filter(|_| round == Round(0) && earlier.is_none());
         self.spawn(move |executor, guard| {
-            let judged = match earlier.map_or_else(|| executor.propose(height, round, address), Ok)
-            {
-                Ok(judged) => judged,
-                Err(ProposeError::Unlisted(names)) => {
-                    return Ok(Done::NotProposed(wanted, names));
+            let store = &executor.shared.store;
+            let sold = store.sold(height)?.filter(|header| {
+                let core = &header.core;
+                (core.author, core.birth_round, core.parent) == (address, round, executor.tip().id)
+            });
+            let mut sold = sold.map(Box::new);
+            let mut built = None;
+            if sold.is_none() {
+                let judged =
+                    match earlier.map_or_else(|| executor.propose(height, round, address), Ok) {
+                        Ok(judged) => judged,
+                        Err(ProposeError::Unlisted(names)) => {
+                            return Ok(Done::NotProposed(wanted, names, Vec::new()));
+                        }
+                        Err(ProposeError::Unburnable(bids)) => {
+                            return Ok(Done::NotProposed(wanted, Vec::new(), bids));
+                        }
+                        Err(ProposeError::Stale(_)) => return Ok(Done::Nothing),
+                        Err(error @ ProposeError::Unopened(_)) => {
+                            tracing::error!(%error, "no block to propose");
+                            return Ok(Done::Nothing);
+                        }
+                    };
+                sold = bid_leaf.and_then(|leaf| choose(executor, &exchange, leaf, &judged));
+                if let Some(header) = &sold {
+                    store.write_sold(header)?;
                 }
-                Err(ProposeError::Stale(_)) => return Ok(Done::Nothing),
+                built = Some(judged);
+            }
+            if let Some(header) = sold {
+                return Ok(
+                    match sign_init(guard, (height, round, None), header.id())? {
+                        Some(init) => Done::Sold(wanted, header, init),
+                        None => Done::Nothing,
+                    },
+                );
+            }
+            let Some(judged) = built else {
+                return Ok(Done::Nothing);
             };
             executor.shared.store.write_undecided(&judged.block)?;
             let id = judged.effects.tip.id;
@@ -150,10 +189,18 @@ impl App {
 
     /// Opens a block's parts once more, in a later round.
     pub(super) fn restream(&mut self, round: Round, pol_round: Option<Round>, id: BlockId) {
-        let Some(Judgement::Valid(judged)) = self.judged.get(&id) else {
+        let header = match self.judged.get(&id) {
+            Some(Judgement::Valid(judged)) => Some(Box::new(judged.block.header.clone())),
+            // proposed unseen, and locked by others: the payload follows
+            _ => self
+                .parts
+                .inits_of(id)
+                .next()
+                .map(|init| init.header.clone()),
+        };
+        let (Some(header), height) = (header, self.height()) else {
             return;
         };
-        let (height, header) = (self.height(), Box::new(judged.block.header.clone()));
         self.spawn(move |_, guard| {
             Ok(match sign_init(guard, (height, round, pol_round), id)? {
                 Some(init) => Done::Restreamed(init, header),
@@ -168,6 +215,7 @@ impl App {
             return;
         };
         let Some(Judgement::Valid(judged)) = self.judged.get(&decision.certificate.block) else {
+            self.fetch_decided();
             return;
         };
         decision.is_committing = true;
@@ -188,7 +236,7 @@ impl App {
                 }
                 let header = Box::new(judged.block.header.clone());
                 let init = Init { signed, header };
-                self.publish_parts(&init, &judged.block.payload);
+                self.publish_parts(&init, Some(&judged.block.payload));
                 self.parts.keep(init);
                 self.judged.insert(id, Judgement::Valid(judged));
                 let value = LocallyProposedValue {
@@ -198,13 +246,18 @@ impl App {
                 };
                 let _ = wanted.reply.send(value); // the engine is stopping
             }
-            Done::NotProposed(wanted, names) => {
-                tracing::debug!(names = names.len(), "listed submissions are not here yet");
+            Done::Sold(wanted, header, signed) => self.propose_unseen(wanted, header, signed),
+            Done::BadHeader(id, reason) => self.refuse_header(id, &reason),
+            Done::FetchedBlock(id, block) => self.take_fetched(id, block),
+            Done::NotProposed(wanted, names, bids) => {
+                let (lists, burns) = (names.len(), bids.len());
+                tracing::debug!(lists, burns, "what the block must hold is not here yet");
                 self.wanted = Some(wanted);
                 match self.peers.clone() {
                     Some((relay, gossip)) => {
                         self.jobs.spawn(async move {
                             relay.fetch(&gossip, names).await;
+                            relay.fetch_bids(&gossip, bids).await;
                             Ok(Done::Fetched)
                         });
                     }
@@ -232,6 +285,7 @@ impl App {
                     Verdict::Unknown | Verdict::Stale => SyncedValueOutcome::LocalTransientError,
                 };
                 if let Verdict::Valid(judged) = verdict {
+                    self.synced = Some(id);
                     self.judged.insert(id, Judgement::Valid(judged));
                 }
                 let _ = reply.send(outcome); // the engine is stopping
@@ -250,11 +304,10 @@ impl App {
             Done::Restreamed(signed, header) => {
                 let id = signed.proposal.block;
                 let init = Init { signed, header };
-                if let Some(Judgement::Valid(judged)) = self.judged.get(&id) {
-                    let judged = judged.clone();
-                    self.publish_parts(&init, &judged.block.payload);
-                    self.parts.keep(init);
-                }
+                let payload = self.payload_of(id);
+                self.publish_parts(&init, payload.as_ref());
+                self.parts.keep(init.clone());
+                self.see_bid(&init);
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use arc_malachitebft_app::{
     },
 };
 use bytes::Bytes;
-use protocol::block::Payload;
+use protocol::block::{BlockId, Payload};
 
 use super::{App, Init, Judgement, Lock};
 use crate::agreement::{Agreement, Part};
@@ -19,28 +19,31 @@ const INIT: u64 = 0;
 const PAYLOAD: u64 = 1;
 
 impl App {
-    /// Sends an Init and its payload. Each sending has a name of its own: the network forwards no message twice, and a
+    /// Sends an Init and, if it is known, its payload. Each sending has a name of its own: the network forwards no message twice, and a
     /// proposal that was lost must come again.
-    pub(super) fn publish_parts(&mut self, init: &Init, payload: &Payload) {
+    pub(super) fn publish_parts(&mut self, init: &Init, payload: Option<&Payload>) {
         self.streams += 1;
         let mut name = self.address.0.to_vec();
         name.extend_from_slice(&crate::chain::now_ms().to_be_bytes());
         name.extend_from_slice(&self.streams.to_be_bytes());
         let stream = StreamId::new(Bytes::from(name));
-        let parts = [
-            (
-                INIT,
-                Part::Init {
-                    signed: init.signed,
-                    header: init.header.clone(),
-                },
-            ),
-            (PAYLOAD, Part::Payload(Box::new(payload.clone()))),
-        ];
-        for (sequence, part) in parts {
+        let opening = Part::Init {
+            signed: init.signed,
+            header: init.header.clone(),
+        };
+        let payload = payload.map(|payload| (PAYLOAD, Part::Payload(Box::new(payload.clone()))));
+        for (sequence, part) in std::iter::once((INIT, opening)).chain(payload) {
             let content = StreamContent::Data(part);
             let message = StreamMessage::new(stream.clone(), sequence, content);
             let _ = self.network.cast(NetworkMsg::PublishProposalPart(message)); // the engine is stopping
+        }
+    }
+
+    /// The payload of a block, if it is here: a builder's may not be.
+    pub(super) fn payload_of(&self, id: BlockId) -> Option<Payload> {
+        match self.judged.get(&id) {
+            Some(Judgement::Valid(judged)) => Some(judged.block.payload.clone()),
+            _ => self.parts.block(id).map(|block| block.payload),
         }
     }
 
@@ -62,12 +65,9 @@ impl App {
         let message = arc_malachitebft_app::consensus::LivenessMsg::PolkaCertificate(polka);
         let _ = self.network.cast(NetworkMsg::PublishLivenessMsg(message));
         let init = self.parts.inits_of(lock.block).next().cloned();
-        let judged = match self.judged.get(&lock.block) {
-            Some(Judgement::Valid(judged)) => Some(judged.clone()),
-            _ => None,
-        };
-        if let (Some(init), Some(judged)) = (init, judged) {
-            self.publish_parts(&init, &judged.block.payload);
+        let payload = self.payload_of(lock.block);
+        if let Some(init) = init {
+            self.publish_parts(&init, payload.as_ref());
         }
     }
 }
