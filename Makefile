@@ -15,7 +15,7 @@ BUILT = $(or $(CARGO_TARGET),target)/release
 # One profile, and always the whole workspace: a package built alone gets other features and is built twice.
 CARGO_FLAGS := --release --workspace --locked
 QUORATE := target/release/quorate
-DEMO := $(QUORATE) devnet --demo --validators 4
+DEMO := $(QUORATE) devnet --demo --validators 4 --builders 2
 BENCH := quorate-benches
 
 # Puts what cargo built into the checkout's target/release, atomically, and only when it changed.

@@ -8,7 +8,8 @@ use protocol::{
     account::{L1Address, Leaf},
     genesis::Genesis,
     hash::keccak256,
-    number::{Amount, LeafIndex, TokenId},
+    number::{Amount, Height, LeafIndex, TokenId},
+    params::LOCK_HEIGHTS_MAX,
     signature::SecretKey,
     threaded::FeeLeaves,
     validator::{Validator, ValidatorKey, ValidatorSet},
@@ -24,6 +25,8 @@ pub(crate) const FUNDING: u128 = 1_000_000 * 1_000_000_000_000_000_000;
 pub(crate) const ACCOUNTS: u32 = 10;
 /// Most funded keys.
 pub(crate) const ACCOUNTS_MAX: u32 = 1_000;
+/// Most builders of a devnet.
+pub(crate) const BUILDERS_MAX: u32 = 8;
 /// Most development validators: the protocol's limit of one set.
 pub(crate) const VALIDATORS_MAX: u32 = 100;
 
@@ -107,6 +110,83 @@ pub(crate) fn genesis(
     }
 }
 
+/// Leaves that a market of builders needs, by their place in a genesis.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Market {
+    /// Where each validator is paid for its blocks.
+    pub(crate) bid_leaves: Vec<LeafIndex>,
+    /// Collateral and fee leaf of each builder.
+    pub(crate) builders: Vec<(LeafIndex, LeafIndex)>,
+}
+
+/// Key of the leaf where the `index`-th validator is paid for its blocks.
+fn bid_key(index: u32) -> DevelopmentKey {
+    key_of(&format!("QUORATE/cli/devnet/bids/{index}/v1"))
+}
+
+/// Key of the `index`-th builder's collateral; the builder's own key is the hash that it is expanded from.
+pub(crate) fn collateral_key(index: u32) -> DevelopmentKey {
+    key_of(&format!("QUORATE/cli/devnet/collateral/{index}/v1"))
+}
+
+/// Key of the leaf that collects the `index`-th builder's fees.
+fn builder_fees_key(index: u32) -> DevelopmentKey {
+    key_of(&format!("QUORATE/cli/devnet/builder-fees/{index}/v1"))
+}
+
+/// Scalar of the `index`-th builder's key: keccak256("QUORATE/cli/devnet/builder/INDEX/v1").
+pub(crate) fn builder_scalar(index: u32) -> [u8; 32] {
+    keccak256(format!("QUORATE/cli/devnet/builder/{index}/v1").as_bytes())
+}
+
+/// The leaves of a market: nothing without builders.
+pub(crate) fn market_leaves(validators: u32, builders: u32) -> Vec<Leaf> {
+    let leaf = |key: DevelopmentKey, balance| {
+        let balance = Amount::new(balance).expect("below 2^120");
+        Leaf::new(
+            key.secret.public().into(),
+            key.l1_owner,
+            TokenId(0),
+            balance,
+        )
+    };
+    let validators = if builders == 0 { 0 } else { validators };
+    let paid = (0..validators).map(|index| leaf(bid_key(index), 0));
+    let builders = (0..builders).flat_map(|index| {
+        let collateral = Leaf {
+            // bids need it for two epochs more
+            lock_until: Height(LOCK_HEIGHTS_MAX),
+            ..leaf(collateral_key(index), FUNDING)
+        };
+        [collateral, leaf(builder_fees_key(index), 0)]
+    });
+    paid.chain(builders).collect()
+}
+
+/// Finds the market's leaves in a genesis that was made here.
+pub(crate) fn market(genesis: &Genesis) -> Market {
+    let find = |key: DevelopmentKey| {
+        let key = key.secret.public().into();
+        let place = genesis.leaves.iter().position(|leaf| leaf.key == key)?;
+        u32::try_from(place).ok().map(LeafIndex)
+    };
+    let mut market = Market::default();
+    for index in 0..VALIDATORS_MAX {
+        let Some(leaf) = find(bid_key(index)) else {
+            break;
+        };
+        market.bid_leaves.push(leaf);
+    }
+    for index in 0..BUILDERS_MAX {
+        let leaves = find(collateral_key(index)).zip(find(builder_fees_key(index)));
+        let Some(leaves) = leaves else {
+            break;
+        };
+        market.builders.push(leaves);
+    }
+    market
+}
+
 /// Milliseconds since 1970 by this machine's clock.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now()
@@ -134,6 +214,20 @@ mod tests {
             genesis.hash(),
             super::genesis(validators(2), 3, [], 5).hash()
         );
+    }
+
+    #[test]
+    fn a_market_is_found_in_its_genesis_and_nowhere_else() {
+        let genesis = genesis(validators(4), 3, market_leaves(4, 2), 5);
+        assert_eq!(genesis.check(), Ok(()));
+        let market = super::market(&genesis);
+        let index = |place| LeafIndex(place);
+        assert_eq!(market.bid_leaves, [4, 5, 6, 7].map(index));
+        let builders = [(8, 9), (10, 11)].map(|(one, other)| (index(one), index(other)));
+        assert_eq!(market.builders, builders);
+        assert_eq!(genesis.leaves[8].lock_until, Height(LOCK_HEIGHTS_MAX));
+        let none = super::genesis(validators(4), 3, market_leaves(4, 0), 5);
+        assert_eq!(super::market(&none), Market::default());
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub(crate) struct BuilderArgs {
     /// Permit the insecure development string on a development chain
     #[arg(long)]
     dev: bool,
+    /// Stop when stdin ends: for a parent process that holds the other end
+    #[arg(long, hide = true)]
+    stop_with_parent: bool,
 }
 
 /// What a running builder prints.
@@ -139,6 +142,9 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
     runtime.block_on(async {
         let stop = CancellationToken::new();
         process::stop_on_signal(&stop)?;
+        if args.stop_with_parent {
+            process::stop_with_parent(&stop);
+        }
         let mut node = start(config).await?;
         let running = Running {
             rpc: format!("http://{}", node.rpc_address()),

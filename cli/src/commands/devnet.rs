@@ -21,11 +21,13 @@ use crate::process::{self, PeakMemory};
 use crate::wallet::address::PaymentAddress;
 use crate::{development, files, genesis_file, keys};
 
+mod builders;
 mod demo;
 mod nodes;
 mod ports;
 mod workers;
 
+use builders::BuildersPlan;
 use nodes::{Endpoints, NodesPlan};
 
 /// Most validators of a devnet: each is a process with a database of its own on this machine.
@@ -40,6 +42,10 @@ pub(crate) struct DevnetArgs {
     /// Validators, each with a node of its own [default: 1, or as many as the chain in --data has]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=VALIDATORS_MAX))]
     validators: Option<u32>,
+    /// Builders that bid for the validators' blocks; a set of fewer than four takes no bids [default: 0, or as many as
+    /// the chain in --data has]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(development::BUILDERS_MAX)))]
+    builders: Option<u32>,
     /// First of the ports by which validators reach each other, two each [default: free ones]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
@@ -155,6 +161,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
     let genesis = genesis(&home.path, &args, workload.as_ref())?;
     // Once here, so that not every node makes them.
     keys::descriptions(&cache, &genesis)?;
+    let market = development::market(&genesis);
     let port = |wish: Option<u16>, usual| wish.unwrap_or(if args.demo { 0 } else { usual });
     let plan = NodesPlan {
         genesis_file: home.path.join(GENESIS_FILE),
@@ -164,6 +171,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         count: validator_count(&genesis),
         ports: (port(args.port, 8_545), port(args.jobs_port, 8_546)),
         base_port: args.base_port,
+        bid_leaves: &market.bid_leaves,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";
@@ -176,6 +184,14 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         let sampler = tokio::spawn(memory.clone().watch(stop.clone()));
         let mut nodes = nodes::start(&plan, &stop).await?;
         let endpoints = nodes.endpoints().to_vec();
+        let sellers = builders::start(&BuildersPlan {
+            genesis_file: &plan.genesis_file,
+            home: &home.path,
+            cache: &cache,
+            level: &sources.level,
+            market: &market,
+            nodes: &endpoints,
+        });
         let jobs = endpoints.first().map_or("", |node| node.jobs.as_str());
         let crew = workers::start(args.workers, jobs, &cache, &sources.level, &stop);
         let work = async {
@@ -193,12 +209,13 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
                 rpcs: endpoints.iter().map(|node| node.rpc.clone()).collect(),
                 started,
                 memory,
+                market: market.clone(),
             };
             demo::run(plan, &stop, output).await
         };
-        let ended = match &crew {
-            Err(error) => Err(error.clone()),
-            Ok(crew) => tokio::select! {
+        let ended = match (&crew, &sellers) {
+            (Err(error), _) | (_, Err(error)) => Err(error.clone()),
+            (Ok(crew), Ok(_)) => tokio::select! {
                 ended = work => ended,
                 error = crew.failed() => Err(error),
                 error = nodes.failed() => Err(error),
@@ -210,7 +227,8 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
                 crew.end().await;
             }
         };
-        let ((), stopped) = tokio::join!(workers_end, nodes.end());
+        let builders_end = sellers.unwrap_or_default().end();
+        let ((), (), stopped) = tokio::join!(workers_end, builders_end, nodes.end());
         // The sampler ends with `stop`; a failed join would be a panic, which ends the process.
         let _ = sampler.await;
         ended.and_then(|exit| stopped.map(|()| exit))
@@ -236,15 +254,35 @@ fn genesis(
             ));
         }
         let genesis = genesis_file::load(&path)?;
+        check_builders(&genesis, args.builders, home)?;
         return check_validators(&genesis, args.validators, home).map(|()| genesis);
     }
     let more = workload
         .into_iter()
         .flat_map(crate::demo::workload::Workload::leaves);
-    let validators = development::validators(args.validators.unwrap_or(1));
+    let count = args.validators.unwrap_or(1);
+    let validators = development::validators(count);
+    let more = more.chain(development::market_leaves(
+        count,
+        args.builders.unwrap_or(0),
+    ));
     let genesis = development::genesis(validators, args.accounts, more, development::now_ms());
     files::replace(&path, genesis_file::to_text(&genesis).as_bytes())?;
     Ok(genesis)
+}
+
+/// A kept chain has the builders it has: their collateral lies in its genesis.
+fn check_builders(genesis: &Genesis, wish: Option<u32>, home: &Path) -> Result<(), CliError> {
+    let count = development::market(genesis).builders.len();
+    match wish.filter(|wish| usize::try_from(*wish) != Ok(count)) {
+        None => Ok(()),
+        Some(wish) => Err(CliError::new(
+            Exit::Usage,
+            format!("{} holds a chain that cannot be used", home.display()),
+            format!("it has collateral of {count} builders, and --builders says {wish}"),
+            "name an empty directory for a new chain",
+        )),
+    }
 }
 
 /// Number of validators of a genesis that passed [`check_validators`], or was made here.

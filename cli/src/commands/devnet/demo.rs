@@ -6,8 +6,9 @@ use std::time::Instant;
 use api::ledger::BatchJson;
 use api::rpc::QuorateClient;
 use api::status::Stage;
+use protocol::account::Leaf;
 use protocol::genesis::Genesis;
-use protocol::number::{LeafIndex, TokenId};
+use protocol::number::LeafIndex;
 use tokio_util::sync::CancellationToken;
 use verifier::bundle::BUNDLE_BYTES_MAX;
 
@@ -18,6 +19,7 @@ use crate::demo::ledger::settle;
 use crate::demo::replay::{Replayed, replay};
 use crate::demo::watch;
 use crate::demo::workload::{FRESH_RECIPIENTS, Holder, Workload};
+use crate::development::Market;
 use crate::exit::{CliError, Exit, Outcome};
 use crate::node::Node;
 use crate::output::Output;
@@ -35,6 +37,8 @@ pub(super) struct DemoPlan {
     pub(super) rpcs: Vec<String>,
     pub(super) started: Instant,
     pub(super) memory: PeakMemory,
+    /// Leaves of builders, and of validators who sell their blocks.
+    pub(super) market: Market,
 }
 
 /// The first payments of the workload.
@@ -119,7 +123,11 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
         verdicts.push(proven);
     }
     let (_, bundle) = largest.ok_or_else(|| contradiction("no batch was proven"))?;
-    check_counts(&verdicts, count)?;
+    let sold = sold(node, &batches).await?;
+    if !plan.market.builders.is_empty() {
+        output.note(&format!("{sold} blocks were bought from builders, unseen"));
+    }
+    check_counts(&verdicts, count + sold)?;
     check_with_the_command(&bundle, &genesis_path)?;
     report(
         plan,
@@ -155,7 +163,7 @@ async fn check_balances(node: &Node, plan: &DemoPlan, replayed: &Replayed) -> Re
             .iter()
             .map(|(holder, index)| (*holder, *index)),
     );
-    let fee_leaf = (LeafIndex(0), ledger.collected, TokenId(0));
+    check_fees(node, plan, ledger.collected).await?;
     let holders = ledger.balances.iter().map(|(holder, balance)| {
         let Holder { token, .. } = holder;
         indices
@@ -163,14 +171,10 @@ async fn check_balances(node: &Node, plan: &DemoPlan, replayed: &Replayed) -> Re
             .map(|index| (*index, *balance, *token))
             .ok_or(holder)
     });
-    for expected in std::iter::once(Ok(fee_leaf)).chain(holders) {
+    for expected in holders {
         let (index, balance, token) =
             expected.map_err(|holder| contradiction(&format!("{holder:?} has no leaf")))?;
-        let proof = node.client.leaf(index.0).await;
-        let proof = proof.map_err(|error| node.error("asking for a leaf", error))?;
-        let leaf = proof
-            .verify()
-            .map_err(|error| CliError::refused("checking a leaf's path", &error))?;
+        let leaf = leaf(node, index).await?;
         if (leaf.balance.get(), leaf.token) != (balance, token) {
             let why = format!(
                 "leaf {index} holds {} and must hold {balance}",
@@ -180,6 +184,54 @@ async fn check_balances(node: &Node, plan: &DemoPlan, replayed: &Replayed) -> Re
         }
     }
     Ok(())
+}
+
+/// A leaf whose Merkle path the node has shown.
+async fn leaf(node: &Node, index: LeafIndex) -> Result<Leaf, CliError> {
+    let proof = node.client.leaf(index.0).await;
+    let proof = proof.map_err(|error| node.error("asking for a leaf", error))?;
+    let leaf = proof.verify();
+    leaf.map_err(|error| CliError::refused("checking a leaf's path", &error))
+}
+
+/// What was collected lies in the fee leaf, or went through the market: to builders as fees, from them to validators.
+async fn check_fees(node: &Node, plan: &DemoPlan, collected: u128) -> Result<(), CliError> {
+    let Market {
+        bid_leaves,
+        builders,
+    } = &plan.market;
+    let builders = builders
+        .iter()
+        .flat_map(|(collateral, fees)| [*collateral, *fees]);
+    let (mut before, mut after) = (0, 0);
+    for index in std::iter::once(LeafIndex(0))
+        .chain(bid_leaves.iter().copied())
+        .chain(builders)
+    {
+        let place = usize::try_from(index.0).unwrap_or(usize::MAX);
+        let genesis = plan.genesis.leaves.get(place);
+        before += genesis.map_or(0, |leaf| leaf.balance.get());
+        after += leaf(node, index).await?.balance.get();
+    }
+    if after == before + collected {
+        return Ok(());
+    }
+    let must = before + collected;
+    let why = format!("fee leaves and the market hold {after} and must hold {must}");
+    Err(contradiction(&why))
+}
+
+/// Blocks of these batches that were bought from a builder.
+async fn sold(node: &Node, batches: &[BatchJson]) -> Result<usize, CliError> {
+    let mut sold = 0;
+    for batch in batches {
+        for height in batch.first_height..=batch.last_height.unwrap_or(batch.first_height) {
+            let block = node.client.block(Some(height)).await;
+            let block = block.map_err(|error| node.error("asking for a block", error))?;
+            sold += usize::from(block.bid.is_some());
+        }
+    }
+    Ok(sold)
 }
 
 /// Fetches a bundle by RPC, keeps it as a file, reads the file and verifies it as `quorate verify` does.
@@ -216,14 +268,14 @@ async fn fetch_and_verify(
     }
 }
 
-/// The proofs must cover exactly the payments.
+/// The proofs must cover exactly the payments, and the payment of every bid.
 fn check_counts(verdicts: &[Proven], payments: usize) -> Result<(), CliError> {
     let proven: u64 = verdicts.iter().map(Proven::signed_operations).sum();
     if u64::try_from(payments) == Ok(proven) {
         return Ok(());
     }
     Err(contradiction(&format!(
-        "{payments} payments were sent and {proven} operations are proven"
+        "{payments} payments, those of bids among them, were sent and {proven} operations are proven"
     )))
 }
 

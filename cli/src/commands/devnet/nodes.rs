@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures::future::{join_all, select_all, try_join_all};
+use protocol::number::LeafIndex;
 use rand::rngs::OsRng;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -51,6 +52,8 @@ pub(super) struct NodesPlan<'a> {
     pub(super) ports: (u16, u16),
     /// First of the ports by which the validators reach each other; free ones without it.
     pub(super) base_port: Option<u16>,
+    /// Leaves where the validators are paid for their blocks; none without builders.
+    pub(super) bid_leaves: &'a [LeafIndex],
 }
 
 /// Where a node is.
@@ -232,6 +235,10 @@ impl Member {
         let (rpc, jobs) = if number == 0 { plan.ports } else { (0, 0) };
         command.args(["--listen", &format!("127.0.0.1:{rpc}")]);
         command.args(["--jobs", &format!("127.0.0.1:{jobs}")]);
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(leaf) = plan.bid_leaves.get(place) {
+            command.args(["--bid-leaf", &leaf.0.to_string()]);
+        }
         for (other, reach) in (0..).zip(reaches) {
             let (engine, gossip) = if other == number {
                 ("--engine-listen", "--gossip-listen")
@@ -296,10 +303,15 @@ impl Member {
 
 /// A node's end as an error, with the last lines of its log.
 fn dead(number: u32, log: &Path, why: &str) -> CliError {
+    stopped(&format!("node {number}"), log, why)
+}
+
+/// A child's end as an error, with the last lines of its log.
+pub(super) fn stopped(name: &str, log: &Path, why: &str) -> CliError {
     let tail = tail(log).unwrap_or_else(|error| format!("its log cannot be read: {error}"));
     CliError::new(
         Exit::Unavailable,
-        format!("node {number} stopped"),
+        format!("{name} stopped"),
         format!("{why}; the end of its log:\n{tail}"),
         "act on its last words; quorate doctor checks ports, disk and clock",
     )

@@ -1,0 +1,122 @@
+//! The builders of a devnet as child processes: `quorate builder` with its own keys, data and log each.
+//!
+//! The chain does not need them: one that dies is reported and not started again, and blocks go on without it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use futures::future::join_all;
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::nodes::{Endpoints, stopped};
+use crate::development::{Market, builder_scalar, collateral_key};
+use crate::exit::{CliError, Exit};
+use crate::{files, process};
+
+/// How each builder orders operations, and what share of the fees it bids in percent: two ways, in turn.
+const WAYS: [(&str, &str); 2] = [("highest-fee", "90"), ("first-come", "80")];
+
+/// What the builders are started with.
+pub(super) struct BuildersPlan<'a> {
+    /// File of the chain's genesis.
+    pub(super) genesis_file: &'a Path,
+    /// Directory of the devnet; builder i lives in `builder-i`.
+    pub(super) home: &'a Path,
+    /// Directory of strings and keys.
+    pub(super) cache: &'a Path,
+    /// Log level.
+    pub(super) level: &'a str,
+    /// The leaves.
+    pub(super) market: &'a Market,
+    /// Where the validators are.
+    pub(super) nodes: &'a [Endpoints],
+}
+
+struct Member {
+    command: Command,
+    child: Child,
+    /// The child takes this process for dead when it closes.
+    _stdin: Option<ChildStdin>,
+}
+
+/// The running builders.
+#[derive(Default)]
+pub(super) struct Builders(Vec<Member>);
+
+/// Starts all builders; they bid once they have caught up.
+///
+/// # Errors
+/// Why a process could not be started.
+pub(super) fn start(plan: &BuildersPlan<'_>) -> Result<Builders, CliError> {
+    let mut members = Vec::new();
+    for index in 0..plan.market.builders.len() {
+        members.push(spawn(plan, index)?);
+    }
+    Ok(Builders(members))
+}
+
+fn secret(path: PathBuf, bytes: &[u8; 32]) -> Result<String, CliError> {
+    if !path.exists() {
+        files::create_private(&path, format!("{}\n", hex::encode(bytes)).as_bytes())?;
+    }
+    Ok(format!("file:{}", path.display()))
+}
+
+fn spawn(plan: &BuildersPlan<'_>, index: usize) -> Result<Member, CliError> {
+    let home = plan.home.join(format!("builder-{index}"));
+    files::make_private_directory(&home)?;
+    let number = u32::try_from(index).unwrap_or(u32::MAX);
+    let key = secret(home.join("builder.key"), &builder_scalar(number))?;
+    let seed = collateral_key(number).seed;
+    let collateral = secret(home.join("collateral.key"), &seed)?;
+    let (leaf, fees) = plan.market.builders[index];
+    let (strategy, share) = WAYS[index % WAYS.len()];
+    let log = home.join("log");
+    let file = File::create(&log).map_err(|error| CliError::unwritable(&log, error))?;
+    let failed = |error: std::io::Error| {
+        let error = stopped(&format!("builder {index}"), &log, &error.to_string());
+        CliError::new(Exit::Unavailable, error.what, error.why, error.todo)
+    };
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut command = Command::new(program);
+    command
+        .args(["builder", "--dev", "--stop-with-parent"])
+        .args(["--log", plan.level, "--genesis"])
+        .arg(plan.genesis_file)
+        .arg("--data")
+        .arg(home.join("data"))
+        .arg("--cache")
+        .arg(plan.cache)
+        .args(["--key", &key, "--collateral-key", &collateral])
+        .args(["--collateral-leaf", &leaf.0.to_string()])
+        .args(["--fee-leaf", &fees.0.to_string()])
+        .args(["--strategy", strategy, "--share-percent", share])
+        .args(["--listen", "127.0.0.1:0"]);
+    for node in plan.nodes {
+        command.args(["--engine-peer", &node.engine, "--gossip-peer", &node.gossip]);
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(file)
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(failed)?;
+    Ok(Member {
+        _stdin: child.stdin.take(),
+        command,
+        child,
+    })
+}
+
+impl Builders {
+    /// Asks every builder to stop, and waits until all have.
+    pub(super) async fn end(self) {
+        let ends = self
+            .0
+            .into_iter()
+            .map(|member| async move { process::end(member.child, &member.command).await });
+        join_all(ends).await;
+    }
+}
