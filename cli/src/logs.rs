@@ -9,12 +9,21 @@ use crate::exit::{CliError, Exit};
 /// Environment variable that overrides the level, in `tracing`'s filter syntax.
 pub(crate) const FILTER_VARIABLE: &str = "QUORATE_LOG";
 
+/// Levels that are about this program: the engine and the network library tell each vote and each connection at `info`.
+const OWN_LEVELS: [&str; 2] = ["warn", "info"];
+/// What those two say at such a level.
+const LIBRARIES: &str = "arc_malachitebft=error,libp2p=error";
+
 /// Starts logging at `level` (`error`, `warn`, `info`, `debug`, `trace`, or a filter of `tracing`).
 ///
 /// # Errors
 /// `Usage` for a filter that is none.
 pub(crate) fn start(level: &str, json: bool) -> Result<(), CliError> {
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| level.to_owned());
+    let filter = match OWN_LEVELS.contains(&filter.as_str()) {
+        true => format!("{filter},{LIBRARIES}"),
+        false => filter,
+    };
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
         let what = format!("{filter:?} is not a log filter");
         CliError::new(

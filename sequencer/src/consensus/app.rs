@@ -66,6 +66,10 @@ use bids::Watch;
 const JUDGING_MAX: usize = 2;
 /// How long to wait before asking again what could not be answered: listed bytes, a base layer that lags.
 const RETRY: Duration = Duration::from_millis(50);
+/// Block intervals after which a block is old when it is committed: its time is one interval behind as a rule.
+const LATE_INTERVALS: u128 = 3;
+/// Milliseconds more, for what agreement takes.
+const LATE_MS: u128 = 200;
 /// Longest wait of a step, however late the round.
 const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
@@ -219,8 +223,6 @@ pub(super) struct App {
     watch: Watch,
     /// Where this validator wants bids paid; without a leaf it takes none.
     bid_leaf: Option<LeafIndex>,
-    /// The decided block that came last from a peer's store.
-    synced: Option<BlockId>,
     retry_at: Option<Instant>,
     /// Streams of parts sent so far: the network forwards no message twice.
     streams: u64,
@@ -262,7 +264,6 @@ impl App {
             exchange,
             watch: Watch::default(),
             bid_leaf,
-            synced: None,
             retry_at: None,
             streams: 0,
         }
@@ -376,17 +377,17 @@ impl App {
         Ok(())
     }
 
+    /// Whether the newest block is old: a node that came late to a height would stay late if it waited like the others.
+    fn is_late(&self) -> bool {
+        let age = crate::chain::now_ms().saturating_sub(self.executor.tip().timestamp_ms);
+        u128::from(age) > LATE_INTERVALS * self.pace.block_interval.as_millis() + LATE_MS
+    }
+
     /// Tells the engine to go on, once the block is committed and its time is over.
     fn start_next_height(&mut self, now: Instant) {
-        // who is behind need not wait
-        let is_behind = match self.role {
-            Role::Validator => false,
-            Role::Observer { until } if until == FOLLOWED_HEIGHT_MAX => {
-                self.synced == Some(self.executor.tip().id)
-            }
-            Role::Observer { .. } => true,
-        };
-        let is_due = is_behind || now >= self.started + self.pace.block_interval;
+        let interval = self.pace.block_interval;
+        let is_behind = self.ready.is_none() && (self.role != Role::Validator || self.is_late());
+        let is_due = is_behind || now >= self.started + interval;
         let is_over = self.decision.is_none() && is_due;
         if !is_over {
             return;

@@ -285,7 +285,6 @@ impl App {
                     Verdict::Unknown | Verdict::Stale => SyncedValueOutcome::LocalTransientError,
                 };
                 if let Verdict::Valid(judged) = verdict {
-                    self.synced = Some(id);
                     self.judged.insert(id, Judgement::Valid(judged));
                 }
                 let _ = reply.send(outcome); // the engine is stopping
