@@ -207,3 +207,49 @@ async fn two_of_four_decide_nothing_and_go_on_when_the_others_return() {
     set.assert_equal_up_to(after + 5).await;
     set.stop().await;
 }
+
+/// Files against validators in a node's directory.
+fn evidence(dir: &Path, number: u8) -> Vec<Vec<u8>> {
+    let dir = dir.join(format!("node-{number}/db/evidence"));
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path());
+    files
+        .filter(|path| path.extension().is_some_and(|ending| ending == "evidence"))
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+/// An operator starts a second node with the same key, and the guards of the two know nothing of each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_key_on_two_nodes_becomes_files_that_convict_it_offline() {
+    let set = Set::start(COUNT).await;
+    set.wait_for_height(0, 3).await;
+    let ports = free_ports(2);
+    let mut config = config_of(set.dir.path(), 3, (&set.ports, &set.gossip));
+    config.data_dir = set.dir.path().join("twin/db");
+    std::fs::create_dir_all(set.dir.path().join("twin")).unwrap();
+    (config.network.engine_listen, config.network.gossip_listen) = (ports[0], ports[1]);
+    config.network.engine_peers.clone_from(&set.ports);
+    config.network.gossip_peers.clone_from(&set.gossip);
+    let twin = Node::start(config).await.unwrap();
+    let mut files = Vec::new();
+    for _ in 0..600 {
+        files = evidence(set.dir.path(), 0);
+        if !files.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let genesis = genesis_of(COUNT);
+    let file = files.first().expect("evidence within half a minute");
+    let judgement = verifier::evidence::verify_evidence(file, Some(&genesis)).unwrap();
+    assert_eq!(judgement.finding.offender, validator_number(3).address());
+    // one of four is faulty: the others go on, with the same blocks
+    let target = set.height(0).await + 5;
+    for number in 0..3 {
+        set.wait_for_height(number, target).await;
+    }
+    twin.stop().await.unwrap();
+    set.assert_equal_up_to(target).await;
+    set.stop().await;
+}
