@@ -8,7 +8,7 @@ use clap::Args;
 use protocol::number::{Amount, LeafIndex};
 use protocol::signature::SecretKey;
 use sequencer::{BuilderConfig, BuilderStrategy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::sequencer::{named, secp256k1_key, usage};
@@ -74,15 +74,16 @@ pub(crate) struct BuilderArgs {
     /// Permit the insecure development string on a development chain
     #[arg(long)]
     dev: bool,
-    /// Stop when stdin ends: for a parent process that holds the other end
+    /// Stop when stdin ends, and say in JSON where the builder serves: for a parent process that holds the other ends
     #[arg(long, hide = true)]
     stop_with_parent: bool,
 }
 
 /// What a running builder prints.
-#[derive(Serialize)]
-struct Running {
-    rpc: String,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// URL of its RPC.
+    pub(crate) rpc: String,
     builder: String,
     collateral_leaf: u32,
     fee_leaf: u32,
@@ -152,6 +153,11 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
             collateral_leaf: said.1,
             fee_leaf: said.2,
             data: data.clone(),
+        };
+        let output = if args.stop_with_parent {
+            Output::new(true)
+        } else {
+            output
         };
         output.data(&running, |running| {
             pairs(&[

@@ -184,7 +184,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         let sampler = tokio::spawn(memory.clone().watch(stop.clone()));
         let mut nodes = nodes::start(&plan, &stop).await?;
         let endpoints = nodes.endpoints().to_vec();
-        let sellers = builders::start(&BuildersPlan {
+        let mut sellers = builders::start(&BuildersPlan {
             genesis_file: &plan.genesis_file,
             home: &home.path,
             cache: &cache,
@@ -192,6 +192,17 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
             market: &market,
             nodes: &endpoints,
         });
+        let sellers_rpcs = match &mut sellers {
+            Ok(sellers) if args.demo => sellers.serving().await,
+            _ => Ok(Vec::new()),
+        };
+        let (sellers, sellers_rpcs) = match (sellers, sellers_rpcs) {
+            (Ok(sellers), Err(error)) => {
+                sellers.end().await;
+                (Err(error), Vec::new())
+            }
+            (sellers, rpcs) => (sellers, rpcs.unwrap_or_default()),
+        };
         let jobs = endpoints.first().map_or("", |node| node.jobs.as_str());
         let crew = workers::start(args.workers, jobs, &cache, &sources.level, &stop);
         let work = async {
@@ -210,6 +221,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
                 started,
                 memory,
                 market: market.clone(),
+                builders: sellers_rpcs,
             };
             demo::run(plan, &stop, output).await
         };

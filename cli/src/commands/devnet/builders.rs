@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use futures::future::join_all;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::nodes::{Endpoints, stopped};
+use super::nodes::{ANNOUNCEMENT_BYTES_MAX, Endpoints, START_PATIENCE, stopped};
+use crate::commands::builder::Running;
 use crate::development::{Market, builder_scalar, collateral_key};
 use crate::exit::{CliError, Exit};
 use crate::{files, process};
@@ -36,6 +38,8 @@ pub(super) struct BuildersPlan<'a> {
 struct Member {
     command: Command,
     child: Child,
+    log: PathBuf,
+    stdout: Option<BufReader<ChildStdout>>,
     /// The child takes this process for dead when it closes.
     _stdin: Option<ChildStdin>,
 }
@@ -98,19 +102,44 @@ fn spawn(plan: &BuildersPlan<'_>, index: usize) -> Result<Member, CliError> {
     }
     command
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(file)
         .process_group(0)
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(failed)?;
     Ok(Member {
         _stdin: child.stdin.take(),
+        stdout: child.stdout.take().map(BufReader::new),
         command,
         child,
+        log,
     })
 }
 
 impl Builders {
+    /// Waits until every builder serves; the URLs of their RPCs.
+    ///
+    /// # Errors
+    /// The first that does not, with the end of its log.
+    pub(super) async fn serving(&mut self) -> Result<Vec<String>, CliError> {
+        let mut urls = Vec::new();
+        for (index, member) in self.0.iter_mut().enumerate() {
+            let mut line = String::new();
+            let Some(stdout) = member.stdout.as_mut() else {
+                continue;
+            };
+            let mut announcement = stdout.take(ANNOUNCEMENT_BYTES_MAX);
+            let read = announcement.read_line(&mut line);
+            // whatever is read is no announcement if the builder is slow, or gone
+            let _ = tokio::time::timeout(START_PATIENCE, read).await;
+            let running: Running = serde_json::from_str(&line).map_err(|error| {
+                stopped(&format!("builder {index}"), &member.log, &error.to_string())
+            })?;
+            urls.push(running.rpc);
+        }
+        Ok(urls)
+    }
+
     /// Asks every builder to stop, and waits until all have.
     pub(super) async fn end(self) {
         let ends = self

@@ -39,6 +39,8 @@ pub(super) struct DemoPlan {
     pub(super) memory: PeakMemory,
     /// Leaves of builders, and of validators who sell their blocks.
     pub(super) market: Market,
+    /// URLs of the builders' RPCs.
+    pub(super) builders: Vec<String>,
 }
 
 /// The first payments of the workload.
@@ -73,6 +75,7 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
     let node = nodes
         .first()
         .ok_or_else(|| contradiction("there is no node"))?;
+    wait_for_builders(node, &plan.builders).await?;
     let count = plan.workload.payments.len();
     output.note(&format!(
         "replaying {count} payments of Ethereum mainnet through {}, {} of the recipients without a leaf",
@@ -137,6 +140,15 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
         (bundle, &genesis_path),
         output,
     )
+}
+
+/// Builders sell only blocks that they have followed the chain to.
+async fn wait_for_builders(node: &Node, builders: &[String]) -> Result<(), CliError> {
+    let builders = builders.iter().map(|rpc| Node::new(rpc));
+    let builders: Vec<Node> = builders.collect::<Result<_, _>>()?;
+    let status = node.client.status().await;
+    let status = status.map_err(|error| node.error("asking for the height", error))?;
+    agreement::reached(&builders, status.height + 2).await
 }
 
 /// Every payment must be proven by its own status, too.

@@ -24,11 +24,11 @@ use crate::exit::{CliError, Exit};
 use crate::{development, files, process};
 
 /// Longest a node may take from its start to serving: it opens its database and executes nothing twice.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Choices of ports before the devnet gives up.
 const PORT_CHOICES_MAX: u32 = 3;
 /// Bytes of the line in which a node says where it serves.
-const ANNOUNCEMENT_BYTES_MAX: u64 = 1 << 16;
+pub(super) const ANNOUNCEMENT_BYTES_MAX: u64 = 1 << 16;
 /// Bytes of a log that are looked at for its last lines.
 const TAIL_BYTES: u64 = 8_192;
 /// Last lines of a dead node's log that are shown.
