@@ -114,13 +114,13 @@ impl Executor {
             flight,
             failed,
         };
-        if let Some(last) = self.draft().replace(draft) {
+        let flight = draft.flight.clone();
+        let earlier = self.draft().replace(draft); // the lock ends here
+        if let Some(earlier) = earlier {
             // built in an earlier round of this height: what is in this flight too stays marked by it
             let pool = &mut self.shared.pool();
-            pool.land(&last.flight, &[]);
-            if let Some(draft) = self.draft().as_ref() {
-                pool.mark(&draft.flight);
-            }
+            pool.land(&earlier.flight, &[]);
+            pool.mark(&flight);
         }
         Ok(proposed)
     }

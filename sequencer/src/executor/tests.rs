@@ -129,3 +129,23 @@ fn a_spoiled_signature_is_found_although_the_pool_knows_the_operation() {
     };
     assert_eq!(reason, protocol::block::InvalidBlock::Signature);
 }
+
+/// Rounds go by without a decision: a second block of the same height takes the place of the first.
+#[test]
+fn a_node_proposes_again_in_a_later_round_of_the_same_height() {
+    let rig = Rig::new(MempoolConfig::default());
+    rig.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    let first = rig.propose();
+    rig.send_one(sign(transfer(2, 3, 0, 10, 2))).unwrap();
+    let second = rig.propose();
+    assert_eq!(first.block.operation_count(), 1);
+    assert_eq!(second.block.operation_count(), 2);
+    rig.commit(first);
+    assert_eq!(
+        rig.shared().pool().len(),
+        1,
+        "the other waits for the next block"
+    );
+    let next = rig.propose();
+    assert_eq!(next.block.operation_count(), 1);
+}
