@@ -41,11 +41,11 @@ build: setup ## builds the binary target/release/quorate (20 to 30 min, most of 
 	@$(call place,quorate)
 
 .PHONY: demo
-demo: build ## replays real payments, proves them, verifies the proofs offline (build + 2 min)
+demo: build ## replays real payments, proves them, verifies the proofs offline (build + 4 min)
 	$(DEMO)
 
 .PHONY: test
-test: build ## runs every test; the counts close it (build + 22 min / 14 min)
+test: build ## runs every test; the counts close it (build + 30 min / 22 min)
 	@scripts/test-report target/report/test.log cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: bench
