@@ -36,7 +36,7 @@
 //! rewritten whole when it has grown past a bound. A record that was cut off while it was written is dropped, since
 //! its signature was never returned; any other damage is refused, never repaired.
 //!
-//! One signature costs one `fdatasync`; the test `a_guarded_signature_costs_one_write` prints how long that takes.
+//! One signature costs one `fdatasync`.
 //!
 //! What this module does not do: decide what is worth signing, or protect the key from whoever reads it.
 
