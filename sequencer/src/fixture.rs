@@ -16,7 +16,7 @@ use protocol::{
         Action, Bid, Domain, SignedBid, SignedTransaction, Submission, Transaction, TransactionId,
         group_hash,
     },
-    validator::{ValidatorKey, ValidatorSet},
+    validator::{Validator, ValidatorKey, ValidatorSet},
     vote::{Extension, Step, Vote},
 };
 use tempfile::TempDir;
@@ -144,6 +144,20 @@ pub(crate) fn bid_of(height: Height, value: Amount) -> SignedBid {
         &domain(),
         &ValidatorKey::from_bytes(&[0xbb; 32]).unwrap(),
     )
+}
+
+/// Key of the `number`-th validator of [`set_of_four`], from 1.
+pub(crate) fn seat_key(number: u8) -> ValidatorKey {
+    ValidatorKey::from_bytes(&[number; 32]).unwrap()
+}
+
+/// Four validators of equal weight.
+pub(crate) fn set_of_four() -> ValidatorSet {
+    let validators = (1..=4).map(|number| Validator {
+        address: seat_key(number).address(),
+        weight: 1,
+    });
+    ValidatorSet::new(validators.collect()).unwrap()
 }
 
 /// The certificate of a validator whose weight is all there is.

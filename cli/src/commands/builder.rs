@@ -11,7 +11,7 @@ use sequencer::{BuilderConfig, BuilderStrategy};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::sequencer::{named, secp256k1_key, usage};
+use super::sequencer::{address, missing, named, secp256k1_key, usage};
 use crate::config::{BuilderSettings, Sources, Strategy, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
@@ -113,14 +113,20 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
     ])?;
     let node = settings.builder;
     let builder = builder_config(&node)?;
-    let genesis = node.genesis.as_ref().ok_or_else(|| missing("genesis"))?;
+    let genesis = node
+        .genesis
+        .as_ref()
+        .ok_or_else(|| missing("builder", "genesis"))?;
     let plan = Plan {
         genesis: genesis_file::load(genesis)?,
-        data: node.data.clone().ok_or_else(|| missing("data"))?,
+        data: node
+            .data
+            .clone()
+            .ok_or_else(|| missing("builder", "data"))?,
         cache: settings.prover.cache.unwrap_or_else(files::cache),
         validator: builder.key.clone(),
         dev: args.dev,
-        rpc: address("rpc", &node.rpc)?,
+        rpc: address("builder", "rpc", &node.rpc)?,
         jobs: JOBS,
         network: settings.network.parse()?,
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
@@ -180,17 +186,17 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
 }
 
 fn builder_config(node: &BuilderSettings) -> Result<BuilderConfig, CliError> {
-    let key = node.key.as_ref().ok_or_else(|| missing("key"))?;
+    let key = node.key.as_ref().ok_or_else(|| missing("builder", "key"))?;
     let seed = node.collateral_key.as_ref();
     let seed: SecretSource = seed
-        .ok_or_else(|| missing("collateral-key"))?
+        .ok_or_else(|| missing("builder", "collateral-key"))?
         .parse()
         .map_err(|why: String| {
             let what = "the collateral leaf's seed is not usable";
             usage(what, &why, "use file:PATH or env:NAME")
         })?;
     let collateral = node.collateral_leaf;
-    let collateral = collateral.ok_or_else(|| missing("collateral-leaf"))?;
+    let collateral = collateral.ok_or_else(|| missing("builder", "collateral-leaf"))?;
     if node.share_percent > SHARE_PERCENT_MAX {
         let what = format!("builder.share_percent = {} is too much", node.share_percent);
         let why = "a bid above the fees is paid from the collateral";
@@ -206,23 +212,5 @@ fn builder_config(node: &BuilderSettings) -> Result<BuilderConfig, CliError> {
             Strategy::FirstCome => BuilderStrategy::FirstCome,
         },
         share_percent: node.share_percent,
-    })
-}
-
-fn missing(name: &str) -> CliError {
-    let key = name.replace('-', "_");
-    let todo = format!("give --{name}, or {key} in the section [builder]");
-    CliError::new(
-        Exit::Usage,
-        format!("--{name} is missing"),
-        "it has no default",
-        todo,
-    )
-}
-
-fn address(name: &str, text: &str) -> Result<SocketAddr, CliError> {
-    text.parse().map_err(|error| {
-        let what = format!("builder.{name} = {text:?} is not an address");
-        CliError::new(Exit::Usage, what, error, "use a form like 127.0.0.1:8547")
     })
 }

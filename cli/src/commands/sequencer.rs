@@ -98,11 +98,15 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.sequencer;
-    let genesis = genesis_file::load(&node.genesis.ok_or_else(|| missing("genesis"))?)?;
+    let genesis = genesis_file::load(
+        &node
+            .genesis
+            .ok_or_else(|| missing("sequencer", "genesis"))?,
+    )?;
     let validator = match &node.validator_key {
         Some(source) => secp256k1_key(source, "validator's key")?,
         None if args.dev && genesis.is_development() => development::validator(0),
-        None => return Err(missing("validator-key")),
+        None => return Err(missing("sequencer", "validator-key")),
     };
     let fee_min = parse_units(&node.fee_min).map_err(|why| {
         usage(
@@ -112,12 +116,12 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         )
     })?;
     let plan = Plan {
-        data: node.data.ok_or_else(|| missing("data"))?,
+        data: node.data.ok_or_else(|| missing("sequencer", "data"))?,
         cache: settings.prover.cache.unwrap_or_else(files::cache),
         validator,
         dev: args.dev,
-        rpc: address("rpc", &node.rpc)?,
-        jobs: address("jobs", &node.jobs)?,
+        rpc: address("sequencer", "rpc", &node.rpc)?,
+        jobs: address("sequencer", "jobs", &node.jobs)?,
         network: settings.network.parse()?,
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
         lease: Duration::from_millis(node.lease_ms.max(LEASE_MS_MIN)),
@@ -181,11 +185,10 @@ pub(super) fn usage(what: &str, why: &str, todo: &str) -> CliError {
     CliError::new(Exit::Usage, what, why, todo)
 }
 
-fn missing(name: &str) -> CliError {
-    let todo = format!(
-        "give --{name}, or {} in the section [sequencer]",
-        name.replace('-', "_")
-    );
+/// A setting of a section that has no default; `name` as on the command line.
+pub(super) fn missing(section: &str, name: &str) -> CliError {
+    let key = name.replace('-', "_");
+    let todo = format!("give --{name}, or {key} in the section [{section}]");
     CliError::new(
         Exit::Usage,
         format!("--{name} is missing"),
@@ -194,9 +197,13 @@ fn missing(name: &str) -> CliError {
     )
 }
 
-fn address(name: &str, text: &str) -> Result<SocketAddr, CliError> {
+/// The address that a setting of a section names.
+///
+/// # Errors
+/// `Usage` for what is no address.
+pub(super) fn address(section: &str, name: &str, text: &str) -> Result<SocketAddr, CliError> {
     text.parse().map_err(|error| {
-        let what = format!("sequencer.{name} = {text:?} is not an address");
+        let what = format!("{section}.{name} = {text:?} is not an address");
         CliError::new(Exit::Usage, what, error, "use a form like 127.0.0.1:8545")
     })
 }

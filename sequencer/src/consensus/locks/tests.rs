@@ -4,28 +4,16 @@ use arc_malachitebft_core_types::{
     Context as _, Round as EngineRound, SignedExtension, SignedMessage, Vote as _,
     VoteExtensionScope,
 };
-use protocol::{
-    validator::{Validator, ValidatorKey},
-    vote::Extension,
-};
+use protocol::vote::Extension;
 
 use super::*;
-use crate::{agreement::VoteExtension, fixture::domain};
+use crate::{
+    agreement::VoteExtension,
+    fixture::{domain, seat_key as key, set_of_four as set},
+};
 
 const BLOCK: BlockId = BlockId([4; 32]);
 const HEIGHT: Height = Height(3);
-
-fn key(number: u8) -> ValidatorKey {
-    ValidatorKey::from_bytes(&[number; 32]).unwrap()
-}
-
-fn set() -> ValidatorSet {
-    let validators = (1..=4).map(|number| Validator {
-        address: key(number).address(),
-        weight: 1,
-    });
-    ValidatorSet::new(validators.collect()).unwrap()
-}
 
 fn agreement() -> Agreement {
     Agreement { domain: domain() }

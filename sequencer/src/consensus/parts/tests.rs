@@ -1,21 +1,9 @@
 //! What is kept of what arrives.
 
-use protocol::validator::{Validator, ValidatorKey};
+use protocol::validator::ValidatorKey;
 
 use super::*;
-use crate::fixture::{Rig, domain, sign, transfer};
-
-fn key(number: u8) -> ValidatorKey {
-    ValidatorKey::from_bytes(&[number; 32]).unwrap()
-}
-
-fn set() -> ValidatorSet {
-    let validators = (1..=4).map(|number| Validator {
-        address: key(number).address(),
-        weight: 1,
-    });
-    ValidatorSet::new(validators.collect()).unwrap()
-}
+use crate::fixture::{Rig, domain, seat_key as key, set_of_four as set, sign, transfer};
 
 fn key_of(address: protocol::account::L1Address) -> ValidatorKey {
     (1..=4)
