@@ -95,8 +95,6 @@ pub(crate) struct Stale {
 /// The block this node built last, until its height is decided.
 struct Draft {
     id: BlockId,
-    /// Entries taken off for it.
-    flight: Vec<Entry>,
     /// Entries that turned out invalid, and why.
     failed: Vec<(Entry, api::ApiError)>,
 }
@@ -178,9 +176,31 @@ impl Executor {
     /// [`Stale`].
     pub(crate) fn judge(&self, block: &Block) -> Result<Verdict, Stale> {
         let checked = self.checked(block);
-        self.on_prefix(block.header.core.height, |prefix| {
+        let verdict = self.on_prefix(block.header.core.height, |prefix| {
             validity::verdict_with(block, prefix, &checked)
-        })
+        })?;
+        if matches!(verdict, Verdict::Valid(_)) {
+            self.mark(block);
+        }
+        Ok(verdict)
+    }
+
+    /// Nothing takes the place of what a block holds that may be decided at the next height.
+    fn mark(&self, block: &Block) {
+        let mut pool = self.shared.pool();
+        let tip = self.shared.chain.view().tip.height;
+        if tip.0.checked_add(1) != Some(block.header.core.height.0) {
+            return; // it was decided meanwhile
+        }
+        let entries = block.payload.entries.iter();
+        let inside: Vec<u64> = entries
+            .filter_map(|entry| match entry {
+                protocol::block::Entry::Submission { submission, .. } => pool.holding(submission),
+                protocol::block::Entry::BidBurn(_) => None,
+            })
+            .map(|entry| entry.sequence)
+            .collect();
+        pool.mark(inside);
     }
 
     /// Entries that stand in the pool byte for byte: their signatures were checked on the way in.

@@ -58,8 +58,6 @@ pub(crate) struct Entry {
     fee: u128,
     bytes: usize,
     valid_until: Height,
-    /// Being put into a block: it can be neither replaced nor evicted.
-    is_in_flight: bool,
 }
 
 impl Entry {
@@ -99,7 +97,6 @@ impl Entry {
             bytes: protocol::codec::to_bytes(&submission).len(),
             valid_until: valid_until.unwrap_or(Height(0)),
             submission: Arc::new(submission),
-            is_in_flight: false,
         }
     }
 
@@ -145,6 +142,8 @@ pub(crate) struct Mempool {
     by_name: BTreeMap<ListHash, u64>,
     by_fee: BTreeSet<(u128, Reverse<u64>)>,
     by_expiry: BTreeSet<(Height, u64)>,
+    /// In a block of the height that is being decided: neither replaced nor evicted.
+    in_flight: BTreeSet<u64>,
     leaf_usage: BTreeMap<LeafIndex, LeafUsage>,
     bytes: usize,
     next_sequence: u64,
@@ -159,6 +158,7 @@ impl Mempool {
             by_name: BTreeMap::new(),
             by_fee: BTreeSet::new(),
             by_expiry: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
             leaf_usage: BTreeMap::new(),
             bytes: 0,
             next_sequence: 0,
@@ -248,7 +248,10 @@ impl Mempool {
             .iter()
             .filter_map(|sequence| self.entries.get(sequence))
             .collect();
-        if old.iter().any(|entry| entry.is_in_flight) {
+        if old
+            .iter()
+            .any(|entry| self.in_flight.contains(&entry.sequence))
+        {
             let reason = "an operation with this nonce is being put into a block";
             return Err(ApiError::new(ErrorCode::BeingOrdered, reason));
         }
@@ -323,7 +326,7 @@ impl Mempool {
             if *fee >= entry.fee {
                 break;
             }
-            if old.is_in_flight || conflicts.contains(sequence) {
+            if self.in_flight.contains(sequence) || conflicts.contains(sequence) {
                 continue;
             }
             count -= 1;
@@ -379,6 +382,7 @@ impl Mempool {
         }
         self.by_fee.remove(&(entry.fee, Reverse(sequence)));
         self.by_expiry.remove(&(entry.valid_until, sequence));
+        self.in_flight.remove(&sequence);
         self.bytes -= entry.bytes;
         Some(entry)
     }
@@ -414,13 +418,13 @@ impl Mempool {
         entries.filter(move |entry| entry.received_ms < time_ms)
     }
 
-    /// Puts entries in flight: they can be neither replaced nor evicted until [`Mempool::land`].
-    pub(crate) fn mark(&mut self, flight: &[Entry]) {
-        for entry in flight {
-            if let Some(entry) = self.entries.get_mut(&entry.sequence) {
-                entry.is_in_flight = true;
-            }
-        }
+    /// Puts entries in flight: they can be neither replaced nor evicted until [`Mempool::settle`].
+    pub(crate) fn mark(&mut self, sequences: impl IntoIterator<Item = u64>) {
+        let entries = &self.entries;
+        let known = sequences
+            .into_iter()
+            .filter(|one| entries.contains_key(one));
+        self.in_flight.extend(known);
     }
 
     /// The entry at a leaf's nonce.
@@ -429,22 +433,16 @@ impl Mempool {
     }
 
     /// Entries whose nonces follow from the view and from entries before them, the `first` ones before the others,
-    /// else oldest first, holding at most `operations_max` operations; they are in flight until [`Mempool::land`].
+    /// else oldest first, holding at most `operations_max` operations; they are in flight until [`Mempool::settle`].
     pub(crate) fn take_off(
         &mut self,
         view: &View,
         first: &[u64],
         operations_max: usize,
     ) -> Vec<Entry> {
-        let ready = self.ready(view, first, operations_max);
-        ready
-            .into_iter()
-            .filter_map(|sequence| {
-                let entry = self.entries.get_mut(&sequence)?;
-                entry.is_in_flight = true;
-                Some(entry.clone())
-            })
-            .collect()
+        let flight = self.applicable(view, first, operations_max);
+        self.mark(flight.iter().map(|entry| entry.sequence));
+        flight
     }
 
     /// Entries that a block may hold, as [`Mempool::take_off`] chooses them; none is put in flight.
@@ -525,16 +523,12 @@ impl Mempool {
         ready
     }
 
-    /// Ends a flight: `done` are gone, the others wait for the next block.
-    pub(crate) fn land(&mut self, flight: &[Entry], done: &[u64]) {
+    /// The height is decided: `done` are gone, and nothing is in flight.
+    pub(crate) fn settle(&mut self, done: &[u64]) {
         for sequence in done {
             self.remove(*sequence);
         }
-        for entry in flight {
-            if let Some(entry) = self.entries.get_mut(&entry.sequence) {
-                entry.is_in_flight = false;
-            }
-        }
+        self.in_flight.clear();
     }
 }
 

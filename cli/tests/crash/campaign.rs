@@ -411,7 +411,11 @@ impl Campaign {
         self.join(drivers);
         let until = Instant::now() + PATIENCE;
         while self.check(&client, 1).expect("the node answers") > 0 {
-            assert!(Instant::now() < until, "operations stay pending");
+            assert!(
+                Instant::now() < until,
+                "operations stay pending: {}",
+                self.chain.log()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         self.check_arithmetic(&client);

@@ -71,7 +71,7 @@ impl Chain {
     pub(crate) fn command(&self) -> Command {
         let mut command = quorate();
         command
-            .args(["sequencer", "--dev", "--json", "--log", "warn"])
+            .args(["sequencer", "--dev", "--json", "--log", "info"])
             .args(["--listen", "127.0.0.1:0", "--jobs", "127.0.0.1:0"])
             .arg("--genesis")
             .arg(self.path("genesis.json"))
@@ -103,6 +103,17 @@ impl Chain {
     /// What its node has logged since it was started last.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).expect("a log")
+    }
+}
+
+impl Drop for Chain {
+    /// What a failed test has left behind stays, to be looked at.
+    #[expect(clippy::print_stderr, reason = "a failure needs its directory")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept: {}", self.directory.path().display());
+            self.directory.disable_cleanup(true);
+        }
     }
 }
 

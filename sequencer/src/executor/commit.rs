@@ -91,16 +91,15 @@ impl Executor {
             return Err(Stale { asked, tip }.into());
         }
         let draft = self.draft().take();
-        let outcome = {
-            let pool = shared.pool();
-            let mut outcome = self.outcome(&judged, &pool, now_ms)?;
-            if let Some(draft) = draft.as_ref().filter(|draft| draft.id == tip.id) {
-                for (entry, error) in &draft.failed {
-                    outcome.fail(&shared.store, entry, now_ms, error)?;
-                }
+        // Both are held until the block is on disk and its nonces count: what came in between would wait for ever.
+        let mut state = shared.chain.state_mut();
+        let mut pool = shared.pool();
+        let mut outcome = self.outcome(&judged, &pool, now_ms)?;
+        if let Some(draft) = draft.as_ref().filter(|draft| draft.id == tip.id) {
+            for (entry, error) in &draft.failed {
+                outcome.fail(&shared.store, entry, now_ms, error)?;
             }
-            outcome
-        };
+        }
         let done: Vec<u64> = outcome.done.iter().copied().collect();
         let Judged { block, effects } = judged;
         let block = Arc::unwrap_or_clone(block);
@@ -111,27 +110,23 @@ impl Executor {
         next.certificate = Some(certificate.clone());
         let stored = StoredBlock { block, certificate };
         let changes = &effects.changes;
+        let undo = undo_of(&state.state, changes);
+        let nodes = state.state.commit(changes);
+        state.height = tip.height;
+        failpoint::pass("block.before_write");
+        shared.store.write_block(&BlockWrite {
+            stored: &stored,
+            tip,
+            state: &state.state,
+            changes,
+            undo: &undo,
+            nodes: &nodes,
+            transactions: &outcome.records,
+            mentions: &outcome.mentions,
+            done: &done,
+        })?;
+        failpoint::pass("block.after_write");
         {
-            let mut state = shared.chain.state_mut();
-            let undo = undo_of(&state.state, changes);
-            let nodes = state.state.commit(changes);
-            state.height = tip.height;
-            failpoint::pass("block.before_write");
-            shared.store.write_block(&BlockWrite {
-                stored: &stored,
-                tip,
-                state: &state.state,
-                changes,
-                undo: &undo,
-                nodes: &nodes,
-                transactions: &outcome.records,
-                mentions: &outcome.mentions,
-                done: &done,
-            })?;
-            failpoint::pass("block.after_write");
-        }
-        {
-            let mut pool = shared.pool();
             let mut view = shared.chain.view_mut();
             for (index, leaf) in changes {
                 match usize::try_from(index.0)
@@ -144,9 +139,9 @@ impl Executor {
             }
             view.tip = tip;
             *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-            let flight = draft.map(|draft| draft.flight).unwrap_or_default();
-            pool.land(&flight, &done);
         }
+        pool.settle(&done);
+        drop((pool, state));
         self.announce(&tip, &effects, &outcome.records, started.elapsed());
         Ok(())
     }

@@ -76,7 +76,6 @@ impl Executor {
         let burns = burns.map_err(ProposeError::Unburnable)?;
         let (flight, missing) = self.take_off(&listed);
         if !missing.is_empty() {
-            self.shared.pool().land(&flight, &[]);
             return Err(ProposeError::Unlisted(missing));
         }
         let terms = Terms {
@@ -101,27 +100,12 @@ impl Executor {
             };
             Ok(finish(prefix, header, filled))
         });
-        let built = built.map_err(ProposeError::from).and_then(|built| built);
-        let (proposed, failed) = match built {
-            Ok(built) => built,
-            Err(error) => {
-                self.shared.pool().land(&flight, &[]);
-                return Err(error);
-            }
-        };
-        let draft = Draft {
+        let (proposed, failed) = built.map_err(ProposeError::from).and_then(|built| built)?;
+        // the draft of an earlier round of this height is forgotten
+        *self.draft() = Some(Draft {
             id: proposed.effects.tip.id,
-            flight,
             failed,
-        };
-        let flight = draft.flight.clone();
-        let earlier = self.draft().replace(draft); // the lock ends here
-        if let Some(earlier) = earlier {
-            // built in an earlier round of this height: what is in this flight too stays marked by it
-            let pool = &mut self.shared.pool();
-            pool.land(&earlier.flight, &[]);
-            pool.mark(&flight);
-        }
+        });
         Ok(proposed)
     }
 
@@ -142,7 +126,7 @@ impl Executor {
         let taken: BTreeSet<u64> = flight.iter().map(|entry| entry.sequence).collect();
         let rest = first.iter().filter(|sequence| !taken.contains(sequence));
         let rest: Vec<Entry> = rest.filter_map(|sequence| pool.get(*sequence)).collect();
-        pool.mark(&rest);
+        pool.mark(rest.iter().map(|entry| entry.sequence));
         flight.extend(rest);
         (flight, missing)
     }
