@@ -13,8 +13,8 @@ use protocol::{
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{
-        Action, Bid, Domain, SignedBid, SignedTransaction, Submission, Transaction, TransactionId,
-        group_hash,
+        Action, Bid, Domain, ListHash, SignedBid, SignedTransaction, Submission, Transaction,
+        TransactionId, group_hash,
     },
     validator::{Validator, ValidatorKey, ValidatorSet},
     vote::{Extension, Step, Vote},
@@ -162,6 +162,16 @@ pub(crate) fn set_of_four() -> ValidatorSet {
 
 /// The certificate of a validator whose weight is all there is.
 pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> ExtendedCertificate {
+    certify_listing(block, key, time_ms, Vec::new())
+}
+
+/// [`certify`], by a validator that lists these.
+pub(crate) fn certify_listing(
+    block: &Block,
+    key: &ValidatorKey,
+    time_ms: u64,
+    hashes: Vec<ListHash>,
+) -> ExtendedCertificate {
     let (height, round, id) = (
         block.header.core.height,
         block.header.core.birth_round,
@@ -175,6 +185,7 @@ pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> Extend
     };
     let extension = Extension {
         time_ms,
+        hashes,
         ..Extension::default()
     };
     let digest = extension.digest(&domain(), height, round, id);

@@ -20,7 +20,7 @@ use std::{
 use api::error::{ApiError, ErrorCode};
 use protocol::{
     number::{Height, LeafIndex, Nonce},
-    transaction::{ListHash, Submission, TransactionId},
+    transaction::{Domain, ListHash, Submission, TransactionId},
 };
 
 pub(crate) use admission::{Admission, AdmissionRequest, Origin, failed_records, run_admission};
@@ -42,6 +42,9 @@ pub(crate) struct Spend {
     pub(crate) nonce: Nonce,
     pub(crate) amount: u128,
 }
+
+/// The sequence number of what is not in the pool: counted up from 0, no entry has it.
+const DEPARTED: u64 = u64::MAX;
 
 /// A pending submission.
 #[derive(Clone, Debug)]
@@ -98,6 +101,17 @@ impl Entry {
             valid_until: valid_until.unwrap_or(Height(0)),
             submission: Arc::new(submission),
         }
+    }
+
+    /// A submission that a list demands and that is not in the pool (any more): it has no sequence number there.
+    pub(crate) fn departed(submission: Submission, domain: &Domain) -> Self {
+        let ids = submission.ids(domain);
+        Self::new(DEPARTED, submission, ids, 0)
+    }
+
+    /// Whether it is not in the pool.
+    pub(crate) fn is_departed(&self) -> bool {
+        self.sequence == DEPARTED
     }
 
     fn places(&self) -> impl Iterator<Item = (LeafIndex, Nonce)> + '_ {

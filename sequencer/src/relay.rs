@@ -24,6 +24,7 @@ use protocol::{
     checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
     number::{BatchNumber, Height, LeafIndex},
+    signature::invalid_claims,
     transaction::{Domain, ListHash, Submission},
     validator::{ValidatorSet, ValidatorSignature},
 };
@@ -37,6 +38,7 @@ use crate::{
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
     proving::RocksQueue,
+    storage::{Departed, StorageError},
 };
 
 use message::{Proven, Question, SUBMISSIONS_MAX, Told};
@@ -151,16 +153,23 @@ impl Relay {
         }
     }
 
+    /// The bytes of what votes of this node may have listed.
     fn listed(&self, names: &[ListHash]) -> Vec<Submission> {
         let pool = self.shared.pool();
+        let tip = self.shared.chain.view().tip.height;
         let mut bytes = 0;
         let mut found = Vec::new();
-        for entry in names.iter().filter_map(|name| pool.named(name)) {
-            bytes += to_bytes(&*entry.submission).len();
+        for name in names {
+            let here = pool.named(name).map(|entry| (*entry.submission).clone());
+            let kept = || self.shared.store.departed(tip, name).ok().flatten();
+            let Some(submission) = here.or_else(kept) else {
+                continue;
+            };
+            bytes += to_bytes(&submission).len();
             if bytes > LISTED_BYTES_MAX {
                 break;
             }
-            found.push((*entry.submission).clone());
+            found.push(submission);
         }
         found
     }
@@ -195,17 +204,38 @@ impl Relay {
         highest
     }
 
-    /// Gets submissions that are listed and not here, from whoever has them, into the pool.
+    /// Gets submissions that are listed and not here, from whoever has them: into the pool, or, where it takes them no
+    /// more, beside it.
     pub(crate) async fn fetch(&self, gossip: &Gossip, names: Vec<ListHash>) {
         for names in names.chunks(SUBMISSIONS_MAX) {
             let question = Bytes::from(to_bytes(&Question::Listed(names.to_vec())));
             let Some(answer) = gossip.request(question, FETCH_TIMEOUT).await else {
                 continue;
             };
-            if let Ok(Told(submissions)) = from_bytes::<Told>(&answer) {
-                self.admit(submissions).await;
+            let Ok(Told(submissions)) = from_bytes::<Told>(&answer) else {
+                continue;
+            };
+            self.admit(submissions.clone()).await;
+            if let Err(error) = self.keep(names, submissions) {
+                tracing::error!(%error, "listed submissions are not kept");
             }
         }
+    }
+
+    /// Keeps what was asked for, is signed, and is not in the pool.
+    fn keep(&self, names: &[ListHash], submissions: Vec<Submission>) -> Result<(), StorageError> {
+        let named = submissions.into_iter().filter(Submission::has_valid_size);
+        let named = named.map(|one| (one.list_hash(&self.domain), one));
+        let departed: Vec<Departed> = named
+            .filter(|(name, _)| names.contains(name) && self.shared.pool().named(name).is_none())
+            .filter(|(_, one)| invalid_claims(&one.claims(&self.domain)).is_empty())
+            .map(|(name, one)| (name, Arc::new(one)))
+            .collect();
+        if departed.is_empty() {
+            return Ok(());
+        }
+        let tip = self.shared.chain.view().tip.height;
+        self.shared.store.write_departed(tip, &departed)
     }
 }
 

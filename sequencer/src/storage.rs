@@ -9,6 +9,7 @@
 
 mod bids;
 mod checkpoints;
+mod departed;
 mod ledger;
 mod open;
 mod queue;
@@ -24,6 +25,7 @@ use rocksdb::{
     ColumnFamily, DB, Direction, ErrorKind, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
 };
 
+pub(crate) use departed::Departed;
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
 pub(crate) use record::{
@@ -98,6 +100,7 @@ pub(crate) enum Column {
     Transactions,
     LeafTransactions,
     Mempool,
+    Departed,
     Batches,
     BatchEnds,
     Jobs,
@@ -109,7 +112,7 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -120,6 +123,7 @@ impl Column {
         Self::Transactions,
         Self::LeafTransactions,
         Self::Mempool,
+        Self::Departed,
         Self::Batches,
         Self::BatchEnds,
         Self::Jobs,
@@ -158,6 +162,7 @@ impl Column {
             Self::Transactions => "transactions",
             Self::LeafTransactions => "leaf_transactions",
             Self::Mempool => "mempool",
+            Self::Departed => "departed",
             Self::Batches => "batches",
             Self::BatchEnds => "batch_ends",
             Self::Jobs => "jobs",

@@ -186,6 +186,7 @@ fn fetch(producer: &Arc<Producer>, lacking: ProposeError) {
             ProposeError::Unlisted(names) => relay.fetch(gossip, names).await,
             ProposeError::Unburnable(names) => relay.fetch_bids(gossip, names).await,
             ProposeError::Stale(_) => {}
+            ProposeError::Storage(error) => tracing::error!(%error, "no bid"),
             ProposeError::Unopened(reason) => tracing::warn!(%reason, "no bid"),
         }
     });

@@ -62,25 +62,18 @@ impl Executor {
         let burns = burns.map_err(ProposeError::Unburnable)?;
         let flight = {
             let pool = self.shared.pool();
-            let missing = listed.iter().filter(|name| pool.named(name).is_none());
-            let missing: Vec<_> = missing.copied().collect();
-            if !missing.is_empty() {
-                return Err(ProposeError::Unlisted(missing));
+            let demanded = self.demanded(&pool, &listed)?;
+            if !demanded.missing.is_empty() {
+                return Err(ProposeError::Unlisted(demanded.missing));
             }
-            let demanded = listed.iter().filter_map(|name| pool.named(name));
-            let mut first: Vec<u64> = demanded.map(|entry| entry.sequence).collect();
-            first.sort_unstable();
-            let demanded = first.clone();
+            let mut first = demanded.first.clone();
             if order.strategy == BuilderStrategy::HighestFee {
                 first.extend(pool.by_fee().take(BLOCK_OPERATIONS));
             }
             let view = self.shared.chain.view();
             let mut flight = pool.applicable(&view, &first, BLOCK_OPERATIONS);
-            // listed entries that are not applicable are needed as excuses
-            let taken: std::collections::BTreeSet<u64> =
-                flight.iter().map(|entry| entry.sequence).collect();
-            let rest = demanded.iter().filter(|sequence| !taken.contains(sequence));
-            flight.extend(rest.filter_map(|sequence| pool.get(*sequence)));
+            let rest = demanded.rest(&flight);
+            flight.extend(rest);
             flight
         };
         let mut terms = Terms {

@@ -20,7 +20,7 @@ use crate::{
     events::Event,
     failpoint,
     mempool::{Entry, Mempool, failed_records},
-    storage::{BlockWrite, StorageError, Store, StoredBlock, TransactionRecord, Undo},
+    storage::{BlockWrite, Departed, StorageError, Store, StoredBlock, TransactionRecord, Undo},
 };
 
 /// Why a decided block is not committed.
@@ -42,6 +42,8 @@ type Mentions = Vec<(LeafIndex, u32, TransactionId)>;
 struct Outcome {
     records: Records,
     mentions: Mentions,
+    /// What leaves it without being ordered.
+    departed: Vec<Departed>,
     /// Entries that leave the pool.
     done: BTreeSet<u64>,
 }
@@ -59,6 +61,8 @@ impl Outcome {
         if !self.done.insert(entry.sequence) {
             return Ok(());
         }
+        let departed = (entry.name, Arc::clone(&entry.submission));
+        self.departed.push(departed);
         for (id, record) in failed_records(entry, now_ms, error.code, &error.reason) {
             let known = store.transaction(&id)?;
             if !matches!(known, Some(TransactionRecord::Ordered { .. })) {
@@ -123,6 +127,7 @@ impl Executor {
             nodes: &nodes,
             transactions: &outcome.records,
             mentions: &outcome.mentions,
+            departed: &outcome.departed,
             done: &done,
         })?;
         failpoint::pass("block.after_write");

@@ -145,8 +145,10 @@ pub(super) fn fill(
         .map(|entry| (entry.name, entry))
         .collect();
     let is_in = |entry: &Entry| listed.contains(&entry.name) && !excused.contains_key(&entry.name);
-    // A follower of a failed entry has a nonce gap now: it is not invalid, it waits for the gap to be filled.
-    failed.retain(|(entry, error)| error.code != api::ErrorCode::NonceGap && !is_in(entry));
+    // What is not in the pool has failed before. A follower of a failed entry has a nonce gap now: it is not invalid, it waits for the gap to be filled.
+    failed.retain(|(entry, error)| {
+        !entry.is_departed() && error.code != api::ErrorCode::NonceGap && !is_in(entry)
+    });
     let effects = filling.execution.finish()?;
     let payload = Payload {
         inbox: Vec::new(),

@@ -15,7 +15,10 @@ use super::{
     Draft, Executor, Judged, Stale,
     filling::{Filled, Terms, core, fill},
 };
-use crate::mempool::Entry;
+use crate::{
+    mempool::{Entry, Mempool},
+    storage::StorageError,
+};
 
 /// Operations taken from the mempool for one block: bounds the time a block takes to build.
 pub(super) const BLOCK_OPERATIONS: usize = 2_048;
@@ -32,6 +35,9 @@ pub(crate) enum ProposeError {
     /// Withheld bids that the block must burn and that are not here: a block without the burns would be invalid.
     #[error("{} withheld bids that must be burned are not here yet", .0.len())]
     Unburnable(Vec<BidHash>),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The payment of a bid, or a burn, does not execute.
     #[error("the block cannot be opened: {0}")]
     Unopened(#[from] InvalidOperation),
@@ -74,7 +80,7 @@ impl Executor {
             (listed(certificate, prefix), burns(self, prefix, height))
         })?;
         let burns = burns.map_err(ProposeError::Unburnable)?;
-        let (flight, missing) = self.take_off(&listed);
+        let (flight, missing) = self.take_off(&listed)?;
         if !missing.is_empty() {
             return Err(ProposeError::Unlisted(missing));
         }
@@ -110,25 +116,64 @@ impl Executor {
     }
 
     /// Entries for the block, those that the list names first; and the names that are not here.
-    fn take_off(&self, listed: &BTreeSet<ListHash>) -> (Vec<Entry>, Vec<ListHash>) {
+    fn take_off(
+        &self,
+        listed: &BTreeSet<ListHash>,
+    ) -> Result<(Vec<Entry>, Vec<ListHash>), StorageError> {
         let mut pool = self.shared.pool();
-        let (mut first, mut missing) = (Vec::new(), Vec::new());
-        for name in listed {
-            match pool.named(name) {
-                Some(entry) => first.push(entry.sequence),
-                None => missing.push(*name),
-            }
-        }
-        first.sort_unstable();
+        let demanded = self.demanded(&pool, listed)?;
         let view = self.shared.chain.view();
-        let mut flight = pool.take_off(&view, &first, BLOCK_OPERATIONS);
-        // listed entries that are not applicable are needed as excuses
-        let taken: BTreeSet<u64> = flight.iter().map(|entry| entry.sequence).collect();
-        let rest = first.iter().filter(|sequence| !taken.contains(sequence));
-        let rest: Vec<Entry> = rest.filter_map(|sequence| pool.get(*sequence)).collect();
+        let mut flight = pool.take_off(&view, &demanded.first, BLOCK_OPERATIONS);
+        let rest = demanded.rest(&flight);
         pool.mark(rest.iter().map(|entry| entry.sequence));
         flight.extend(rest);
-        (flight, missing)
+        Ok((flight, demanded.missing))
+    }
+
+    /// What the list names: in the pool, or gone from it a short while ago.
+    pub(super) fn demanded(
+        &self,
+        pool: &Mempool,
+        listed: &BTreeSet<ListHash>,
+    ) -> Result<Demanded, StorageError> {
+        let constants = &self.shared.chain.constants;
+        let tip = self.tip().height;
+        let mut demanded = Demanded::default();
+        for name in listed {
+            if let Some(entry) = pool.named(name) {
+                demanded.first.push(entry.sequence);
+                demanded.entries.push(entry.clone());
+            } else if let Some(submission) = self.shared.store.departed(tip, name)? {
+                let entry = Entry::departed(submission, &constants.domain);
+                demanded.entries.push(entry);
+            } else {
+                demanded.missing.push(*name);
+            }
+        }
+        demanded.first.sort_unstable();
+        Ok(demanded)
+    }
+}
+
+/// What a list names.
+#[derive(Default)]
+pub(super) struct Demanded {
+    entries: Vec<Entry>,
+    /// Sequence numbers of those in the pool, ascending.
+    pub(super) first: Vec<u64>,
+    /// What is not here.
+    pub(super) missing: Vec<ListHash>,
+}
+
+impl Demanded {
+    /// Those that are not in this flight: they are needed as excuses.
+    pub(super) fn rest(&self, flight: &[Entry]) -> Vec<Entry> {
+        let taken: BTreeSet<ListHash> = flight.iter().map(|entry| entry.name).collect();
+        let rest = self
+            .entries
+            .iter()
+            .filter(|entry| !taken.contains(&entry.name));
+        rest.cloned().collect()
     }
 }
 

@@ -149,3 +149,80 @@ fn a_node_proposes_again_in_a_later_round_of_the_same_height() {
     let next = rig.propose();
     assert_eq!(next.block.operation_count(), 1);
 }
+
+/// A block that leaves out a listed operation, decided with the vote that lists it.
+fn commit_listing(rig: &Rig, block: Judged) -> ListHash {
+    let listed = rig.executor.listable(&block.block);
+    let [name] = listed[..] else {
+        panic!("{listed:?}");
+    };
+    let (key, now_ms) = (crate::fixture::validator(), rig.now_ms);
+    let certificate = crate::fixture::certify_listing(&block.block, &key, now_ms, listed);
+    rig.executor.commit(block, certificate, now_ms).unwrap();
+    name
+}
+
+/// What a list demands is proposed although the pool holds something else in its place: the chain would stop otherwise.
+#[test]
+fn a_listed_operation_that_was_replaced_is_excused_also_after_a_restart() {
+    let rig = Rig::new(MempoolConfig::default());
+    let empty = rig.propose();
+    rig.send_one(sign(transfer(1, 2, 0, 10, 20))).unwrap();
+    rig.commit(empty);
+    let foreign = Rig::new(MempoolConfig::default());
+    foreign.commit(foreign.propose());
+    let name = commit_listing(&rig, foreign.propose());
+    rig.send_one(sign(transfer(1, 3, 0, 10, 40))).unwrap();
+    assert!(rig.shared().pool().named(&name).is_none(), "replaced");
+    let dir = Arc::clone(&rig.dir);
+    drop(rig);
+    let rig = Rig::open(dir, MempoolConfig::default(), Default::default()).unwrap();
+    let judged = rig.propose();
+    assert_eq!(judged.block.operation_count(), 1);
+    assert_eq!(judged.block.payload.excuses.len(), 1);
+    assert!(verdict_of(&rig, &judged.block).is_valid());
+    rig.commit(judged);
+    assert!(rig.propose().block.payload.excuses.is_empty());
+}
+
+/// An operation overtaken by the very block in whose vote it was listed.
+#[test]
+fn a_listed_operation_that_was_overtaken_is_excused() {
+    let here = Rig::new(MempoolConfig::default());
+    let there = Rig::new(MempoolConfig::default());
+    here.commit(here.propose());
+    there.commit(there.propose());
+    here.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
+    there.send_one(sign(transfer(1, 3, 0, 11, 2))).unwrap();
+    for rig in [&here, &there] {
+        let empty = Rig::new(MempoolConfig::default());
+        empty.commit(empty.propose());
+        rig.commit(empty.propose());
+    }
+    commit_listing(&here, there.propose());
+    let judged = here.propose();
+    assert_eq!(judged.block.operation_count(), 0);
+    assert_eq!(judged.block.payload.excuses.len(), 1);
+    assert!(verdict_of(&here, &judged.block).is_valid());
+}
+
+/// The bytes are served for a while, and then forgotten.
+#[test]
+fn what_left_the_pool_is_served_for_sixteen_heights() {
+    let mut rig = Rig::new(MempoolConfig::default());
+    let first = sign(transfer(1, 2, 0, 10, 20));
+    rig.send_one(first.clone()).unwrap();
+    rig.send_one(sign(transfer(1, 3, 0, 10, 40))).unwrap();
+    let name = first.list_hash(&domain());
+    let served = |rig: &Rig| {
+        let tip = rig.executor.tip().height;
+        rig.shared().store.departed(tip, &name).unwrap()
+    };
+    for _ in 0..16 {
+        assert_eq!(served(&rig).as_ref(), Some(&first));
+        rig.block();
+    }
+    assert_eq!(served(&rig), Some(first));
+    rig.block();
+    assert_eq!(served(&rig), None);
+}

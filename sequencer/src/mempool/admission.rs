@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api::error::{ApiError, ErrorCode};
 use protocol::{
+    number::Height,
     signature::{Claim, invalid_claims},
     transaction::{Submission, TransactionId},
 };
@@ -135,7 +136,7 @@ impl Admission {
                     if is_new && origin == Origin::Sender {
                         news.push(Arc::new(record.submission.clone()));
                     }
-                    record_steps(&mut steps, admitted, record, &ids);
+                    record_steps(&mut steps, view.tip.height, admitted, record, &ids);
                     Taken { ids, is_new }
                 });
                 replies.push((reply, result));
@@ -236,6 +237,7 @@ impl Admission {
 
 fn record_steps(
     steps: &mut Vec<AdmissionStep>,
+    tip: Height,
     admitted: Admitted,
     record: PendingRecord,
     ids: &[TransactionId],
@@ -255,6 +257,8 @@ fn record_steps(
     for (entries, code, reason) in gone {
         steps.extend(entries.into_iter().map(|entry| AdmissionStep::Remove {
             sequence: entry.sequence,
+            tip,
+            departed: (entry.name, Arc::clone(&entry.submission)),
             records: failed_records(&entry, record.received_ms, code, reason),
         }));
     }

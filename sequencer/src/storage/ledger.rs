@@ -7,7 +7,8 @@ use protocol::{
 use rocksdb::WriteBatch;
 
 use super::{
-    Column, Durability, PendingRecord, StorageError, Store, TransactionRecord, state::mention_key,
+    Column, Departed, Durability, PendingRecord, StorageError, Store, TransactionRecord,
+    state::mention_key,
 };
 
 /// One step of an admission round.
@@ -18,9 +19,11 @@ pub(crate) enum AdmissionStep {
         record: Box<PendingRecord>,
         ids: Vec<TransactionId>,
     },
-    /// An entry that is gone, and what became of its operations.
+    /// An entry that is gone since the newest block was at `tip`, and what became of its operations.
     Remove {
         sequence: u64,
+        tip: Height,
+        departed: Departed,
         records: Vec<(TransactionId, TransactionRecord)>,
     },
 }
@@ -46,7 +49,13 @@ impl Store {
                         self.put(&mut batch, Column::Transactions, &id.0, &pending);
                     }
                 }
-                AdmissionStep::Remove { sequence, records } => {
+                AdmissionStep::Remove {
+                    sequence,
+                    tip,
+                    departed,
+                    records,
+                } => {
+                    self.put_departed(&mut batch, *tip, departed);
                     self.delete(&mut batch, Column::Mempool, &sequence.to_be_bytes());
                     for (id, record) in records {
                         self.put(&mut batch, Column::Transactions, &id.0, record);

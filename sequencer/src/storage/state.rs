@@ -37,6 +37,8 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) transactions: &'a [(TransactionId, TransactionRecord)],
     /// Leaf, height, place and id of each operation that names a leaf.
     pub(crate) mentions: &'a [(LeafIndex, u32, TransactionId)],
+    /// What left the pool without being ordered.
+    pub(crate) departed: &'a [super::Departed],
     /// Mempool entries that are done.
     pub(crate) done: &'a [u64],
 }
@@ -144,6 +146,10 @@ impl Store {
         for (leaf, place, id) in write.mentions {
             let key = mention_key(*leaf, height, *place);
             self.put(&mut batch, Column::LeafTransactions, &key, id);
+        }
+        self.delete_departed(&mut batch, height);
+        for departed in write.departed {
+            self.put_departed(&mut batch, height, departed);
         }
         for sequence in write.done {
             self.delete(&mut batch, Column::Mempool, &sequence.to_be_bytes());

@@ -294,6 +294,7 @@ fn a_long_history_does_not_slow_a_start() {
             nodes: &[],
             transactions: &transactions,
             mentions: &mentions,
+            departed: &[],
             done: &[],
         };
         store.write_block(&write).unwrap();

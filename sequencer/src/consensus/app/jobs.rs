@@ -116,6 +116,7 @@ impl App {
                             return Ok(Done::NotProposed(wanted, Vec::new(), bids));
                         }
                         Err(ProposeError::Stale(_)) => return Ok(Done::Nothing),
+                        Err(ProposeError::Storage(error)) => return Err(error.into()),
                         Err(error @ ProposeError::Unopened(_)) => {
                             tracing::error!(%error, "no block to propose");
                             return Ok(Done::Nothing);
