@@ -157,7 +157,8 @@ impl Consensus {
 }
 
 /// What this node does at first. A key that has signed above what this database and log remember stays silent until
-/// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers' certificates.
+/// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers'
+/// certificates. A node that was merely behind when it stopped first gets what was decided, and then votes.
 async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
     if setup.is_follower {
         let until = app::FOLLOWED_HEIGHT_MAX;
@@ -175,10 +176,17 @@ async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
         None => Height(0),
     };
     if certified > tip {
-        // this key can have voted in the height above the newest decided one
-        let open = Height(certified.0.saturating_add(1));
-        setup.guard.catch_up(open)?;
-        silent_to = silent_to.max(open);
+        // A guard that remembers this height is of the life that signed in it; another may be an older copy, and then
+        // this key can have voted in the height above too. Whoever decided a height remembers it: after a crash of all
+        // nodes more than two thirds vote in the next one.
+        let last = if signed >= certified {
+            certified
+        } else {
+            let open = Height(certified.0.saturating_add(1));
+            setup.guard.catch_up(open)?;
+            open
+        };
+        silent_to = silent_to.max(last);
     }
     if silent_to > tip {
         let (tip, until) = (tip.0, silent_to.0);

@@ -369,6 +369,17 @@ impl Set {
     }
 }
 
+impl Drop for Set {
+    /// What a failed test has left behind stays, to be looked at.
+    #[expect(clippy::print_stderr, reason = "a failure needs its directory")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept: {}", self.directory.path().display());
+            self.directory.disable_cleanup(true);
+        }
+    }
+}
+
 fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("a directory") {
