@@ -434,7 +434,13 @@ impl Opened {
             config.network.gossip_peers.len(),
             (Arc::clone(&exchange), config.bid_leaf),
         );
-        let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
+        let api = PublicApi::new(
+            &config,
+            shared.clone(),
+            Arc::clone(&queue),
+            Arc::clone(&exchange),
+            requests,
+        );
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
                 what,

@@ -8,7 +8,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
 
 /// Layout of the database; raised by any change of columns, keys or values.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const GENESIS_KEY: &[u8] = b"genesis";
