@@ -317,3 +317,22 @@ pub enum Notice {
         missed: u64,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_revert_names_the_least_weight_above_a_third() {
+        let weights = SetWeights {
+            total: 10,
+            faulty_max: 3,
+            quorum: 7,
+        };
+        for tier in [Tier::Certified, Tier::BatchCertified, Tier::Proven] {
+            let sentence = tier.revertible_by(&weights);
+            assert!(sentence.contains("4 of 10"), "{sentence}");
+        }
+        assert!(Tier::Pending.revertible_by(&weights).contains("expire"));
+    }
+}

@@ -14,7 +14,7 @@ use api::ErrorCode;
 use api::ledger::{BlockJson, EntryJson, LeafJson};
 use api::operation::{ActionJson, SignedTransactionJson, TransactionJson};
 use api::rpc::QuorateClient;
-use api::status::{Evidence, Stage, TransactionStatus};
+use api::status::{Evidence, Stage, Tier, TierReached, TransactionStatus};
 use api::text::HashText;
 use clap::{Args, ValueEnum};
 use jsonrpsee::core::ClientError;
@@ -430,6 +430,29 @@ fn stage_name(stage: Stage) -> &'static str {
     }
 }
 
+/// One tier of a receipt: who vouches, since when, and by what weight.
+fn tier_line(reached: &TierReached) -> String {
+    let name = match reached.tier {
+        Tier::Pending => "pending",
+        Tier::Certified => "certified",
+        Tier::BatchCertified => "batch certified",
+        Tier::Proven => "proven",
+    };
+    let mut line = format!(
+        "{name} {} ms after it came, {} ms after the tier before",
+        reached.since_received_ms, reached.since_previous_ms
+    );
+    if let Some(weights) = reached.weights {
+        let signed = reached.weight_signed;
+        let signed = signed.map_or(String::new(), |weight| format!("signed by {weight}, "));
+        line += &format!(
+            "; {signed}quorum {} of {}, f {}",
+            weights.quorum, weights.total, weights.faulty_max
+        );
+    }
+    line
+}
+
 /// Shows the status of one operation.
 pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Output) -> Outcome {
     let node = Node::new(connection.rpc)?;
@@ -472,6 +495,7 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
                 format!("at {} ms: {evidence}", reached.time_ms),
             ));
         }
+        rows.extend(status.tiers.iter().map(|tier| ("tier", tier_line(tier))));
         rows.push(("revertible by", status.revertible_by.clone()));
         pairs(&rows)
     });
