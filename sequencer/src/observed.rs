@@ -13,22 +13,25 @@ mod window;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use protocol::{
     account::L1Address,
-    block::{Block, BlockHeader},
+    block::{Block, BlockHeader, BlockId},
     certificate::ExtendedCertificate,
     number::Height,
     transaction::Domain,
     validator::ValidatorSet,
 };
 
-pub(crate) use bids::{BID_HEIGHTS_MAX, BidLog};
+use bids::BidLog;
+use window::Window;
+
+pub(crate) use bids::{BID_HEIGHTS_MAX, Seen};
 pub(crate) use left_out::left_out;
 pub(crate) use standing::Standing;
-pub(crate) use window::{Authored, WINDOW_HEIGHTS_MAX, Waited, Window};
+pub(crate) use window::{Authored, Summary, WINDOW_HEIGHTS_MAX, Waited};
 
 /// Validators with a name in metrics: two full sets. Others share one.
 const PROPOSER_NAMES_MAX: usize = 200;
@@ -125,14 +128,14 @@ impl Observed {
         self.count(committed, is_followed);
     }
 
-    /// The window of recent heights.
-    pub(crate) fn window(&self) -> MutexGuard<'_, Window> {
-        lock(&self.window)
+    /// The window of recent heights, added up.
+    pub(crate) fn summary(&self) -> Arc<Summary> {
+        lock(&self.window).summary()
     }
 
-    /// Bids of recent heights.
-    pub(crate) fn bids(&self) -> MutexGuard<'_, BidLog> {
-        lock(&self.bids)
+    /// Bids of recent heights, ascending by height and block.
+    pub(crate) fn bids(&self) -> Vec<(Height, BlockId, Seen)> {
+        lock(&self.bids).seen().collect()
     }
 
     /// A valid bid was taken.

@@ -142,8 +142,8 @@ impl BidLog {
     }
 
     /// Bids with their heights and blocks, ascending.
-    pub(crate) fn seen(&self) -> impl Iterator<Item = (Height, BlockId, &Seen)> {
+    pub(super) fn seen(&self) -> impl Iterator<Item = (Height, BlockId, Seen)> {
         let all = self.seen.iter();
-        all.map(|((height, block), seen)| (*height, *block, seen))
+        all.map(|((height, block), seen)| (*height, *block, seen.clone()))
     }
 }

@@ -25,9 +25,13 @@ fn rig() -> Rig {
 }
 
 fn delay(rig: &Rig) -> api::set::InclusionDelay {
-    let window = rig.executor.observed.window();
-    let authors = window.by_proposer();
-    authors[&validator().address()].delay.to_json()
+    let summary = rig.executor.observed.summary();
+    summary.proposers[&validator().address()].delay.to_json()
+}
+
+/// Where the validator of one signed last.
+fn signed(summary: &Summary) -> Option<Height> {
+    summary.last_signed.get(&validator().address()).copied()
 }
 
 /// An empty block of another node, committed here.
@@ -61,10 +65,10 @@ fn waiting_is_measured_in_heights_and_milliseconds_from_the_height_that_was_open
     );
     assert_eq!((later.heights.p50, later.heights.p90), (0, 1));
     assert_eq!(later.left_out, 0, "nobody could have listed it");
-    let window = rig.executor.observed.window();
-    assert_eq!(window.by_proposer()[&validator().address()].blocks, 3);
-    assert!(window.by_builder().is_empty());
-    assert_eq!(window.last_signed(&validator().address()), Some(Height(3)));
+    let summary = rig.executor.observed.summary();
+    assert_eq!(summary.proposers[&validator().address()].blocks, 3);
+    assert!(summary.builders.is_empty());
+    assert_eq!(signed(&summary), Some(Height(3)));
 }
 
 #[test]
@@ -170,27 +174,24 @@ fn the_window_holds_the_newest_heights_only() {
     script.commit(&observed, 1, 40, 1_000);
     script.certificate.signatures.clear();
     assert_eq!(
-        observed.window().rounds_lost().values().sum::<u64>(),
+        observed.summary().rounds_lost.values().sum::<u64>(),
         32,
         "bounded"
     );
     for height in 2..=max + 1 {
-        assert_eq!(
-            observed.window().last_signed(&validator().address()),
-            Some(Height(1))
-        );
+        assert_eq!(signed(&observed.summary()), Some(Height(1)));
         script.commit(&observed, height, 0, 1_000);
     }
-    let window = observed.window();
-    assert_eq!(window.first_height(), Some(Height(2)));
-    assert_eq!(window.last_height(), Some(Height(max + 1)));
-    let authored = &window.by_proposer()[&author];
+    let summary = observed.summary();
+    assert_eq!(summary.first_height, Some(Height(2)));
+    assert_eq!(summary.last_height, Some(Height(max + 1)));
+    let authored = &summary.proposers[&author];
     assert_eq!(
         (authored.blocks, authored.delay.to_json().entries),
         (max, max)
     );
-    assert!(window.rounds_lost().is_empty(), "forgotten with its height");
-    assert_eq!(window.last_signed(&validator().address()), None);
+    assert!(summary.rounds_lost.is_empty(), "forgotten with its height");
+    assert_eq!(signed(&summary), None);
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn a_round_is_lost_by_whoever_was_to_propose_in_it() {
             .entry(*set.proposer(Height(5), Round(round)))
             .or_default() += 1_u64;
     }
-    assert_eq!(observed.window().rounds_lost(), expected);
+    assert_eq!(observed.summary().rounds_lost, expected);
 }
 
 #[test]
@@ -212,8 +213,8 @@ fn a_block_decided_while_this_node_was_away_is_not_measured() {
     let (observed, mut script) = (Observed::new(Height(0)), Script::new());
     let author = script.block.header.core.author;
     let entries = |observed: &Observed| {
-        let window = observed.window();
-        window.by_proposer()[&author].delay.to_json().entries
+        let summary = observed.summary();
+        summary.proposers[&author].delay.to_json().entries
     };
     script.block.header.core.timestamp_ms = 50_000;
     script.commit(&observed, 1, 0, 100_000); // nothing is known of the time before
@@ -249,9 +250,9 @@ fn bid_rig() -> BidRig {
 }
 
 fn seen(rig: &BidRig, header: &BlockHeader) -> bids::Seen {
-    let log = rig.rig.executor.observed.bids();
-    let mut found = log.seen().filter(|(_, id, _)| *id == header.id());
-    found.next().expect("the bid was seen").2.clone()
+    let log = rig.rig.executor.observed.bids().into_iter();
+    let mut found = log.filter(|(_, id, _)| *id == header.id());
+    found.next().expect("the bid was seen").2
 }
 
 #[test]
@@ -285,8 +286,8 @@ fn a_bid_is_followed_from_offer_to_payment() {
     let paid = seen(&rig, &header);
     assert_eq!(paid.builder, builder(TWO).key.address());
     assert_eq!((paid.leaf, paid.value), (TWO, offer.value));
-    let window = rig.rig.executor.observed.window();
-    let sold = &window.by_builder()[&paid.builder];
+    let summary = rig.rig.executor.observed.summary();
+    let sold = &summary.builders[&paid.builder];
     assert_eq!((sold.blocks, sold.delay.to_json().entries), (1, 4));
 }
 
@@ -321,22 +322,22 @@ fn bids_are_forgotten_and_a_flood_of_them_is_bounded() {
         many.core.payload_root = [root; 32];
         observed.offered(&many, &domain());
     }
-    assert_eq!(observed.bids().seen().count(), 64);
+    assert_eq!(observed.bids().len(), 64);
     observed.chosen(&header, &domain());
-    assert_eq!(observed.bids().seen().count(), 65, "a chosen one has room");
+    assert_eq!(observed.bids().len(), 65, "a chosen one has room");
     let mut far = header;
     far.core.height = Height(4);
     observed.offered(&far, &domain());
-    assert_eq!(observed.bids().seen().count(), 65, "too far ahead");
+    assert_eq!(observed.bids().len(), 65, "too far ahead");
     script.commit(&observed, 2 + BID_HEIGHTS_MAX - 1, 0, 0);
-    assert_eq!(observed.bids().seen().count(), 65);
+    assert_eq!(observed.bids().len(), 65);
     script.commit(&observed, 2 + BID_HEIGHTS_MAX, 0, 0);
-    assert_eq!(observed.bids().seen().count(), 0);
+    assert_eq!(observed.bids().len(), 0);
     for root in 0..200_u8 {
         observed.revealed(&[root; 32]);
     }
     observed.chosen(&far, &domain());
-    assert_eq!(observed.bids().seen().count(), 0, "too old");
+    assert_eq!(observed.bids().len(), 0, "too old");
 }
 
 /// A payload that is here before the Init that asks for it counts as revealed.

@@ -3,7 +3,10 @@
 //! Invariant: at most [`WINDOW_HEIGHTS_MAX`] heights, each with at most [`ROUNDS_LOST_MAX`] missed rounds; validators are
 //! remembered while they have signed within the window.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use protocol::{
     account::L1Address,
@@ -75,12 +78,28 @@ pub(super) fn rounds_lost(committed: &Committed<'_>) -> impl Iterator<Item = L1A
     rounds.map(move |round| *set.proposer(certificate.height, Round(round)))
 }
 
+/// The window added up.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) first_height: Option<Height>,
+    pub(crate) last_height: Option<Height>,
+    /// Last heights whose certificates have these validators' signatures.
+    pub(crate) last_signed: BTreeMap<L1Address, Height>,
+    /// Rounds in which these validators were to propose and nothing was decided.
+    pub(crate) rounds_lost: BTreeMap<L1Address, u64>,
+    /// Blocks by who proposed them first.
+    pub(crate) proposers: BTreeMap<L1Address, Authored>,
+    /// Sold blocks by who built them.
+    pub(crate) builders: BTreeMap<L1Address, Authored>,
+}
+
 /// Recent heights, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     decided: VecDeque<Decided>,
     signed: BTreeMap<L1Address, Height>,
     committed_ms: Option<u64>,
+    summary: Option<Arc<Summary>>,
 }
 
 impl Window {
@@ -112,32 +131,11 @@ impl Window {
         for one in &committed.certificate.signatures {
             self.signed.insert(one.validator, core.height);
         }
-        if let Some(first) = self.first_height() {
+        if let Some(first) = self.decided.front().map(|decided| decided.height) {
             self.signed.retain(|_, height| *height >= first);
         }
+        self.summary = None;
         is_followed
-    }
-
-    pub(crate) fn first_height(&self) -> Option<Height> {
-        self.decided.front().map(|decided| decided.height)
-    }
-
-    pub(crate) fn last_height(&self) -> Option<Height> {
-        self.decided.back().map(|decided| decided.height)
-    }
-
-    /// Last height whose certificate has this validator's signature.
-    pub(crate) fn last_signed(&self, validator: &L1Address) -> Option<Height> {
-        self.signed.get(validator).copied()
-    }
-
-    /// Rounds in which a validator was to propose and nothing was decided.
-    pub(crate) fn rounds_lost(&self) -> BTreeMap<L1Address, u64> {
-        let mut lost = BTreeMap::new();
-        for validator in self.decided.iter().flat_map(|decided| &decided.lost) {
-            *lost.entry(*validator).or_default() += 1;
-        }
-        lost
     }
 
     fn by(&self, who: impl Fn(&Decided) -> Option<L1Address>) -> BTreeMap<L1Address, Authored> {
@@ -152,13 +150,24 @@ impl Window {
         authors
     }
 
-    /// Blocks by who proposed them first.
-    pub(crate) fn by_proposer(&self) -> BTreeMap<L1Address, Authored> {
-        self.by(|decided| Some(decided.author))
-    }
-
-    /// Sold blocks by who built them.
-    pub(crate) fn by_builder(&self) -> BTreeMap<L1Address, Authored> {
-        self.by(|decided| decided.builder)
+    /// The whole window, added up once a height: whoever asks again and again must not keep commits waiting.
+    pub(crate) fn summary(&mut self) -> Arc<Summary> {
+        if let Some(summary) = &self.summary {
+            return Arc::clone(summary);
+        }
+        let mut rounds_lost = BTreeMap::new();
+        for validator in self.decided.iter().flat_map(|decided| &decided.lost) {
+            *rounds_lost.entry(*validator).or_default() += 1;
+        }
+        let summary = Arc::new(Summary {
+            first_height: self.decided.front().map(|decided| decided.height),
+            last_height: self.decided.back().map(|decided| decided.height),
+            last_signed: self.signed.clone(),
+            rounds_lost,
+            proposers: self.by(|decided| Some(decided.author)),
+            builders: self.by(|decided| decided.builder),
+        });
+        self.summary = Some(Arc::clone(&summary));
+        summary
     }
 }

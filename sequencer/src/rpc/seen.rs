@@ -19,11 +19,11 @@ use crate::observed::{Authored, BID_HEIGHTS_MAX, WINDOW_HEIGHTS_MAX};
 /// One whole, as shares of the weight are told.
 const MILLION: u128 = 1_000_000;
 
-fn authors(by: BTreeMap<L1Address, Authored>) -> Vec<AuthorInclusion> {
-    let authors = by.into_iter();
+fn authors(by: &BTreeMap<L1Address, Authored>) -> Vec<AuthorInclusion> {
+    let authors = by.iter();
     authors
         .map(|(address, authored)| AuthorInclusion {
-            address: address.into(),
+            address: (*address).into(),
             blocks: authored.blocks,
             delay: authored.delay.to_json(),
         })
@@ -36,11 +36,11 @@ impl PublicApi {
         let (decided, tip) = (executor.decided(), executor.tip());
         let set = &decided.set;
         let next = *set.proposer(Height(tip.height.0.saturating_add(1)), Round(0));
-        let window = executor.observed.window();
-        let (authored, lost) = (window.by_proposer(), window.rounds_lost());
+        let summary = executor.observed.summary();
         let validators = set.validators().iter().map(|seat| {
             let (address, weight) = (seat.address, u128::from(seat.weight));
-            let authored = authored.get(&address).cloned().unwrap_or_default();
+            let authored = summary.proposers.get(&address);
+            let last_signed = summary.last_signed.get(&address);
             let share = (weight * MILLION).checked_div(set.total()).unwrap_or(0);
             ValidatorStatus {
                 address: address.into(),
@@ -48,10 +48,10 @@ impl PublicApi {
                 share_millionths: u32::try_from(share).unwrap_or(u32::MAX),
                 is_this_node: address == self.address,
                 is_next_proposer: address == next,
-                blocks: authored.blocks,
-                rounds_lost: lost.get(&address).copied().unwrap_or(0),
-                last_signed_height: window.last_signed(&address).map(|height| height.0),
-                delay: authored.delay.to_json(),
+                blocks: authored.map_or(0, |authored| authored.blocks),
+                rounds_lost: summary.rounds_lost.get(&address).copied().unwrap_or(0),
+                last_signed_height: last_signed.map(|height| height.0),
+                delay: authored.map_or_else(Default::default, |authored| authored.delay.to_json()),
             }
         });
         ValidatorsJson {
@@ -59,19 +59,19 @@ impl PublicApi {
             epoch: Epoch::of(tip.height).0,
             weights: SetWeights::new(set),
             next_proposer: next.into(),
-            first_height: window.first_height().map(|height| height.0),
+            first_height: summary.first_height.map(|height| height.0),
             validators: validators.collect(),
         }
     }
 
     pub(super) fn inclusion_json(&self) -> InclusionJson {
-        let window = self.exchange.executor().observed.window();
+        let summary = self.exchange.executor().observed.summary();
         InclusionJson {
-            first_height: window.first_height().map(|height| height.0),
-            last_height: window.last_height().map(|height| height.0),
+            first_height: summary.first_height.map(|height| height.0),
+            last_height: summary.last_height.map(|height| height.0),
             heights_max: count(WINDOW_HEIGHTS_MAX),
-            proposers: authors(window.by_proposer()),
-            builders: authors(window.by_builder()),
+            proposers: authors(&summary.proposers),
+            builders: authors(&summary.builders),
         }
     }
 
@@ -79,8 +79,8 @@ impl PublicApi {
         let executor = self.exchange.executor();
         let (decided, tip) = (executor.decided(), executor.tip());
         let mut suspended = BTreeMap::new();
-        let log = executor.observed.bids();
-        let seen = log.seen().map(|(height, block, seen)| {
+        let seen = executor.observed.bids().into_iter();
+        let seen = seen.map(|(height, block, seen)| {
             let is_suspended = *suspended
                 .entry(seen.builder)
                 .or_insert_with(|| decided.history.is_suspended(&seen.builder));
