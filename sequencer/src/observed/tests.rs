@@ -47,11 +47,11 @@ fn waiting_is_measured_in_heights_and_milliseconds_from_the_height_that_was_open
     let mut rig = rig();
     rig.now_ms = now_ms();
     rig.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
-    rig.block_after(5_000);
+    rig.block_after(60_000);
     let at_once = delay(&rig);
     assert_eq!((at_once.entries, at_once.heights.max), (1, 0));
     assert!(
-        (4_900..10_000).contains(&at_once.milliseconds.max),
+        (30_000..=60_000).contains(&at_once.milliseconds.max),
         "{at_once:?}"
     );
     let without = rig.propose();
@@ -178,10 +178,11 @@ fn the_window_holds_the_newest_heights_only() {
         32,
         "bounded"
     );
-    for height in 2..=max + 1 {
-        assert_eq!(signed(&observed.summary()), Some(Height(1)));
+    for height in 2..=max {
         script.commit(&observed, height, 0, 1_000);
     }
+    assert_eq!(signed(&observed.summary()), Some(Height(1)));
+    script.commit(&observed, max + 1, 0, 1_000);
     let summary = observed.summary();
     assert_eq!(summary.first_height, Some(Height(2)));
     assert_eq!(summary.last_height, Some(Height(max + 1)));
@@ -336,6 +337,7 @@ fn bids_are_forgotten_and_a_flood_of_them_is_bounded() {
     for root in 0..200_u8 {
         observed.revealed(&[root; 32]);
     }
+    far.core.height = Height(2);
     observed.chosen(&far, &domain());
     assert_eq!(observed.bids().len(), 0, "too old");
 }
