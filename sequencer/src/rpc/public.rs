@@ -62,8 +62,7 @@ impl PublicApi {
     pub(crate) fn new(
         config: &NodeConfig,
         shared: Admission,
-        queue: Arc<RocksQueue>,
-        exchange: Arc<Exchange>,
+        (queue, exchange): (Arc<RocksQueue>, Arc<Exchange>),
         requests: mpsc::Sender<AdmissionRequest>,
     ) -> Self {
         Self {

@@ -22,8 +22,7 @@ fn module() -> jsonrpsee::RpcModule<PublicApi> {
     public_module(PublicApi::new(
         &config,
         rig.shared().clone(),
-        Arc::clone(&rig.queue),
-        Arc::new(exchange),
+        (Arc::clone(&rig.queue), Arc::new(exchange)),
         requests,
     ))
 }

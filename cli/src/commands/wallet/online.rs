@@ -14,7 +14,7 @@ use api::ErrorCode;
 use api::ledger::{BlockJson, EntryJson, LeafJson};
 use api::operation::{ActionJson, SignedTransactionJson, TransactionJson};
 use api::rpc::QuorateClient;
-use api::status::{Evidence, Stage, Tier, TierReached, TransactionStatus};
+use api::status::{Evidence, Stage, TransactionStatus};
 use api::text::HashText;
 use clap::{Args, ValueEnum};
 use jsonrpsee::core::ClientError;
@@ -25,6 +25,7 @@ use protocol::{
 };
 use serde::Serialize;
 
+use super::receipt::{stage_name, tier_line};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::genesis_file;
 use crate::node::{Node, block_on};
@@ -418,39 +419,6 @@ fn verdict(status: &TransactionStatus, wait: Option<WaitFor>) -> Outcome {
         }
         _ => Ok(Exit::Success),
     }
-}
-
-fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::UnknownHere => "unknown here",
-        Stage::Pending => "pending",
-        Stage::Certified => "certified",
-        Stage::Proven => "proven",
-        Stage::Failed => "failed",
-    }
-}
-
-/// One tier of a receipt: who vouches, since when, and by what weight.
-fn tier_line(reached: &TierReached) -> String {
-    let name = match reached.tier {
-        Tier::Pending => "pending",
-        Tier::Certified => "certified",
-        Tier::BatchCertified => "batch certified",
-        Tier::Proven => "proven",
-    };
-    let mut line = format!(
-        "{name} {} ms after it came, {} ms after the tier before",
-        reached.since_received_ms, reached.since_previous_ms
-    );
-    if let Some(weights) = reached.weights {
-        let signed = reached.weight_signed;
-        let signed = signed.map_or(String::new(), |weight| format!("signed by {weight}, "));
-        line += &format!(
-            "; {signed}quorum {} of {}, f {}",
-            weights.quorum, weights.total, weights.faulty_max
-        );
-    }
-    line
 }
 
 /// Shows the status of one operation.
