@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod openrpc;
 pub mod operation;
 pub mod rpc;
+pub mod set;
 pub mod status;
 pub mod text;
 

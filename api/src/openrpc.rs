@@ -123,6 +123,24 @@ pub const METHODS: &[Method] = &[
         result: ("status", "NodeStatus"),
     },
     Method {
+        name: "quorate_validators",
+        summary: "The set of the newest height: weights, next proposer, what each validator did.",
+        params: &[],
+        result: ("validators", "Validators"),
+    },
+    Method {
+        name: "quorate_inclusion",
+        summary: "How long operations waited for a block, by proposer and by builder.",
+        params: &[],
+        result: ("inclusion", "Inclusion"),
+    },
+    Method {
+        name: "quorate_bids",
+        summary: "Bids at recent heights, and what became of them.",
+        params: &[],
+        result: ("bids", "Bids"),
+    },
+    Method {
         name: "quorate_subscribe",
         summary: "Notices about an operation, blocks or batches, sent as quorate_subscription (WebSocket only).",
         params: &[("topic", "Topic")],

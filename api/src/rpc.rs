@@ -8,6 +8,7 @@ use jsonrpsee::{
 use crate::{
     ledger::{BatchJson, BlockJson, BundleJson, CheckpointJson, LeafJson, LeafProofJson, Page},
     operation::{PointJson, SignedTransactionJson, SimulationJson, SimulationMember},
+    set::{BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
     text::{AddressText, HashText},
 };
@@ -89,6 +90,18 @@ pub trait Quorate {
     /// What the node is doing.
     #[method(name = "status")]
     async fn status(&self) -> RpcResult<NodeStatus>;
+
+    /// The set of the newest height, and what each of its validators did.
+    #[method(name = "validators")]
+    async fn validators(&self) -> RpcResult<ValidatorsJson>;
+
+    /// How long operations waited, by proposer and by builder.
+    #[method(name = "inclusion")]
+    async fn inclusion(&self) -> RpcResult<InclusionJson>;
+
+    /// Bids at recent heights, and what became of them.
+    #[method(name = "bids")]
+    async fn bids(&self) -> RpcResult<BidsJson>;
 
     /// Notices about an operation, blocks or batches.
     #[subscription(name = "subscribe" => "subscription", unsubscribe = "unsubscribe", item = Notice)]

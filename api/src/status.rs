@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ledger::{BatchStage, CertificateJson, ValidatorJson},
     operation::Verdict,
+    set::SetWeights,
     text::{AddressText, AmountText, FieldText, HashText},
 };
 
@@ -72,7 +73,9 @@ pub struct TransactionStatus {
     pub stage: Stage,
     /// Every stage reached, in order.
     pub reached: Vec<StageReached>,
-    /// What can still revert the newest stage.
+    /// The receipt: every tier reached, in order of time.
+    pub tiers: Vec<TierReached>,
+    /// What can still revert it, in one sentence.
     pub revertible_by: String,
     /// Why it failed, and when.
     pub failure: Option<Failure>,
@@ -88,24 +91,82 @@ pub struct Failure {
     pub verdict: Verdict,
 }
 
-impl Stage {
-    /// What can still revert an operation at this stage.
+/// Who vouches for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// This node alone.
+    Pending,
+    /// Validators, for its block.
+    Certified,
+    /// Validators, for the content of its sealed batch: a checkpoint.
+    BatchCertified,
+    /// Proofs of its batch, checked by this node.
+    Proven,
+}
+
+impl Tier {
+    /// What can still revert an operation at this tier, certified by a set of these weights.
     #[must_use]
-    pub fn revertible_by(self) -> &'static str {
+    pub fn revertible_by(self, weights: &SetWeights) -> String {
+        let (third, total) = (weights.above_third(), weights.total);
         match self {
-            Self::UnknownHere => "not seen here: another node may have it",
             Self::Pending => {
-                "replacement by the same key, expiry, eviction by a higher fee, or a balance spent elsewhere"
+                "may still be replaced by the same key, expire, be evicted by a higher fee, or lose its balance to another payment".into()
             }
-            Self::Certified => {
-                "validators of more than a third of the weight signing another block at this height, or its batch never being proven"
-            }
-            Self::Proven => {
-                "the batch has no base layer yet: only the validator set vouches for its place"
-            }
-            Self::Failed => "nothing: sign the operation again",
+            Self::Certified => format!(
+                "reverts only if more than a third of the weight, {third} of {total}, signs two blocks at one height, or if its batch is never proven"
+            ),
+            Self::BatchCertified => format!(
+                "reverts only if more than a third of the weight, {third} of {total}, signs two contents of one batch"
+            ),
+            Self::Proven => format!(
+                "what it did is proven; its place reverts only if more than a third of the weight, {third} of {total}, signs twice: there is no base layer yet"
+            ),
         }
     }
+}
+
+/// One tier an operation has reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierReached {
+    /// The tier.
+    pub tier: Tier,
+    /// When this node had it, in milliseconds since 1970 by its clock.
+    pub time_ms: u64,
+    /// Milliseconds since this node received the operation; 0 if it first saw it in a block.
+    pub since_received_ms: u64,
+    /// Milliseconds since the tier before.
+    pub since_previous_ms: u64,
+    /// Weights of the set that certified it; absent for `pending`.
+    pub weights: Option<SetWeights>,
+    /// Weight of the signatures that this node holds; absent where none are.
+    pub weight_signed: Option<u64>,
+    /// What can still revert it, in one sentence.
+    pub revertible_by: String,
+}
+
+/// How blocks become final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalityMode {
+    /// Without a quorum nothing is ordered: certified blocks alone are reported.
+    Halt,
+}
+
+/// What a node does in agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeRole {
+    /// It asks its peers how far the chain is before it decides.
+    Starting,
+    /// Its key has a seat, and it proposes and votes.
+    Validator,
+    /// Its key may have signed more than it remembers: it follows until a height is passed.
+    Observer,
+    /// It never votes.
+    Follower,
 }
 
 /// What the chain is.
@@ -176,6 +237,20 @@ pub struct NodeStatus {
     pub weight_total: u64,
     /// f: the most weight that may be faulty while blocks are safe and go on.
     pub weight_faulty_max: u64,
+    /// The least weight that certifies: more than two thirds.
+    pub weight_quorum: u64,
+    /// How blocks become final.
+    pub finality: FinalityMode,
+    /// Milliseconds since the newest block's timestamp, by this node's clock.
+    pub since_block_ms: u64,
+    /// What this node does in agreement.
+    pub role: NodeRole,
+    /// Height after which an observer votes.
+    pub observes_until: Option<u64>,
+    /// Round of the next height that agreement is in, if it has begun.
+    pub round: Option<u32>,
+    /// Gossip peers connected.
+    pub peers: u64,
     /// Newest batch with a checkpoint: signatures of more than two thirds of the weight; 0 if none.
     pub batch_certified: u64,
     /// Batch that is open.
@@ -241,4 +316,23 @@ pub enum Notice {
         /// Notices lost.
         missed: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_revert_names_the_least_weight_above_a_third() {
+        let weights = SetWeights {
+            total: 10,
+            faulty_max: 3,
+            quorum: 7,
+        };
+        for tier in [Tier::Certified, Tier::BatchCertified, Tier::Proven] {
+            let sentence = tier.revertible_by(&weights);
+            assert!(sentence.contains("4 of 10"), "{sentence}");
+        }
+        assert!(Tier::Pending.revertible_by(&weights).contains("expire"));
+    }
 }

@@ -21,12 +21,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chain::ChainConstants,
+    chain::{ChainConstants, now_ms},
     events::{Event, Events},
     evidence::{EvidenceBook, Recorded},
     guard::{GuardError, GuardRequest, NumberedKind, SigningGuard},
     relay::{News, Outlet},
-    storage::{BatchRecord, StorageError, Store},
+    storage::{BatchRecord, CheckpointRecord, StorageError, Store},
 };
 
 /// Batches that wait for signatures: the guard remembers as many.
@@ -249,9 +249,12 @@ impl Checkpoints {
         if !set.is_quorum(checkpoint.weight(set)) || self.store.checkpoint(number)?.is_some() {
             return Ok(());
         }
-        self.store.write_checkpoint(&checkpoint)?;
-        ::metrics::gauge!("sequencer_checkpoint_batch").set(number.0 as f64);
         let signers = checkpoint.signatures.len();
+        self.store.write_checkpoint(&CheckpointRecord {
+            time_ms: now_ms(),
+            checkpoint,
+        })?;
+        ::metrics::gauge!("sequencer_checkpoint_batch").set(number.0 as f64);
         tracing::info!(batch = number.0, signers, "batch certified");
         Ok(())
     }

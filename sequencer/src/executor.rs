@@ -27,12 +27,13 @@ use tokio::sync::watch;
 use crate::{
     builder::Reports,
     mempool::{Admission, Entry},
+    observed::Observed,
     storage::StoredBlock,
 };
 
 pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
-pub(crate) use propose::ProposeError;
+pub(crate) use propose::{BLOCK_OPERATIONS, ProposeError};
 
 /// What the vote rule reads beside the state.
 #[derive(Clone, Debug)]
@@ -105,6 +106,8 @@ pub(crate) struct Executor {
     pub(crate) shared: Admission,
     /// Builders to report, and bids to burn.
     pub(crate) reports: Reports,
+    /// What was seen of the set.
+    pub(crate) observed: Observed,
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
@@ -116,9 +119,11 @@ impl Executor {
         decided: Decided,
         tip_height: watch::Sender<Height>,
     ) -> Self {
+        let observed = Observed::new(shared.chain.view().tip.height);
         Self {
             shared,
             reports: Reports::default(),
+            observed,
             tip_height,
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),

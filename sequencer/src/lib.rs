@@ -22,6 +22,7 @@ pub mod guard;
 mod mempool;
 pub mod network;
 mod node;
+mod observed;
 mod proving;
 mod relay;
 mod rpc;

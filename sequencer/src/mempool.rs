@@ -27,7 +27,7 @@ pub(crate) use admission::{Admission, AdmissionRequest, Origin, failed_records, 
 pub(crate) use check::{Rules, block_entry, simulate};
 pub(crate) use verdict::api_error;
 
-use crate::{chain::View, config::MempoolConfig};
+use crate::{chain::View, config::MempoolConfig, observed::Waited};
 
 /// Places a replacement's fee must exceed, in percent.
 const REPLACEMENT_PERCENT: u128 = 10;
@@ -122,6 +122,17 @@ impl Entry {
     fn spend_of(&self, leaf: LeafIndex) -> u128 {
         let spends = self.spends.iter().filter(|spend| spend.leaf == leaf);
         spends.map(|spend| spend.amount).sum()
+    }
+
+    /// How long it stood here before the block at `height` held it. Not known of one that a start has brought back: nobody
+    /// waited for it while nodes were down.
+    pub(crate) fn waited(&self, height: Height, now_ms: u64) -> Option<Waited> {
+        let heights = height.0.checked_sub(self.since.0);
+        let heights = heights.filter(|_| self.since > Height(0))?;
+        Some(Waited {
+            heights,
+            milliseconds: now_ms.saturating_sub(self.received_ms),
+        })
     }
 
     fn leaves(&self) -> BTreeSet<LeafIndex> {

@@ -434,7 +434,8 @@ impl Opened {
             config.network.gossip_peers.len(),
             (Arc::clone(&exchange), config.bid_leaf),
         );
-        let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
+        let parts = (Arc::clone(&queue), Arc::clone(&exchange));
+        let api = PublicApi::new(&config, shared.clone(), parts, requests);
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
                 what,

@@ -8,6 +8,8 @@ mod answers;
 mod http;
 mod jobs;
 mod public;
+mod receipt;
+mod seen;
 mod subscriptions;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -29,8 +29,8 @@ pub(crate) use departed::Departed;
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
 pub(crate) use record::{
-    BatchRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord, StoredBlock, TipRecord,
-    TransactionRecord, Undo,
+    BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
+    StoredBlock, TipRecord, TransactionRecord, Undo,
 };
 pub(crate) use state::BlockWrite;
 

@@ -30,6 +30,7 @@ pub(crate) fn install() {
             "proofs that did not verify"
         );
         crate::network::describe_metrics();
+        crate::observed::describe_metrics();
         handle
     });
 }

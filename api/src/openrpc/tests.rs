@@ -12,6 +12,7 @@ use crate::{
         CheckpointJson, EntryJson, LeafProofJson,
     },
     operation::{SignedTransactionJson, SimulationJson},
+    set::{AuthorInclusion, BidStatus, BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
 };
 
@@ -145,7 +146,20 @@ fn samples_of_every_answer_fit_their_schema() {
         {"stage": "proven", "time_ms": 1, "evidence": {"type": "bundle", "batch": 1, "hash": hash}},
     ]);
     let failure = json!({"time_ms": 1, "verdict": verdict});
-    let status = json!({"id": hash, "stage": "failed", "reached": reached, "revertible_by": "x", "failure": failure});
+    let weights = json!({"total": 4, "faulty_max": 1, "quorum": 3});
+    let tier = |tier: &str, weights: &Value, signed: &Value| {
+        json!({
+            "tier": tier, "time_ms": 1, "since_received_ms": 0, "since_previous_ms": 0, "weights": weights,
+            "weight_signed": signed, "revertible_by": "x",
+        })
+    };
+    let tiers = json!([
+        tier("pending", &Value::Null, &Value::Null),
+        tier("certified", &weights, &json!(3)),
+        tier("batch_certified", &weights, &json!(4)),
+        tier("proven", &weights, &Value::Null),
+    ]);
+    let status = json!({"id": hash, "stage": "failed", "reached": reached, "tiers": tiers, "revertible_by": "x", "failure": failure});
     check::<TransactionStatus>("TransactionStatus", status.clone());
     let leaf = json!({"index": 1, "key": point, "l1_owner": address, "token": 0, "pending_nonce": 1, "nonce": 0, "balance": "1", "lock_until": 0});
     let siblings = json!([[hash, hash, hash]]);
@@ -197,9 +211,37 @@ fn samples_of_every_answer_fit_their_schema() {
         json!({
             "version": "0", "height": 1, "block": hash, "timestamp_ms": 1, "root": hash, "leaf_count": 1, "inbox_count": 0,
             "mempool_operations": 0, "mempool_bytes": 0, "validators": 4, "weight_total": 4, "weight_faulty_max": 1,
+            "weight_quorum": 3, "finality": "halt", "since_block_ms": 1, "role": "observer", "observes_until": 7, "round": 0, "peers": 3,
             "batch_certified": 0, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,
             "jobs_queued": 0, "jobs_leased": 0, "uptime_ms": 1,
         }),
+    );
+    let spread = json!({"sum": 3, "max": 2, "p50": 1, "p90": 2, "p99": 2});
+    let delay = json!({"entries": 2, "heights": spread, "milliseconds": spread, "left_out": 1});
+    let author = json!({"address": address, "blocks": 1, "delay": delay});
+    check::<AuthorInclusion>("AuthorInclusion", author.clone());
+    check::<InclusionJson>(
+        "Inclusion",
+        json!({"first_height": 1, "last_height": null, "heights_max": 9, "proposers": [author], "builders": [author]}),
+    );
+    let seat = json!({
+        "address": address, "weight": 1, "share_millionths": 250_000, "is_this_node": true, "is_next_proposer": false,
+        "blocks": 1, "rounds_lost": 0, "last_signed_height": null, "delay": delay,
+    });
+    check::<ValidatorsJson>(
+        "Validators",
+        json!({
+            "height": 1, "epoch": 0, "weights": weights, "next_proposer": address, "first_height": 1, "validators": [seat],
+        }),
+    );
+    let seen = json!({
+        "height": 1, "bid": hash, "block": hash, "builder": address, "leaf": 5, "value": "7", "is_chosen": true,
+        "is_revealed": false, "is_decided": false, "reporters": 3, "weight_reported": 3, "burned_at": 4, "is_suspended": true,
+    });
+    check::<BidStatus>("BidStatus", seen.clone());
+    check::<BidsJson>(
+        "Bids",
+        json!({"height": 1, "heights_max": 64, "may_take_bids": true, "bids": [seen]}),
     );
     for topic in [
         json!({"type": "transaction", "id": hash}),

@@ -18,6 +18,7 @@ use crate::wallet::address::parse_l1_address;
 use crate::wallet::keystore::{Identity, Keystore, SEED_BYTES, default_path};
 
 mod online;
+mod receipt;
 
 /// Arguments of `quorate wallet`.
 #[derive(Debug, Args)]

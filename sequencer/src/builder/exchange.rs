@@ -24,6 +24,7 @@ use protocol::{
     params::BID_FLOOR,
     signature::verify_batch,
     state::LeafView,
+    transaction::Domain,
     validity::Refusal,
     vote::{ProposalKind, SignedProposal},
 };
@@ -140,6 +141,15 @@ impl Exchange {
         (exchange, watched)
     }
 
+    fn domain(&self) -> &Domain {
+        &self.executor.shared.chain.constants.domain
+    }
+
+    /// Gossip peers connected; none before the network runs.
+    pub(crate) fn peer_count(&self) -> usize {
+        self.gossip.get().map_or(0, |gossip| gossip.peers().len())
+    }
+
     pub(crate) fn executor(&self) -> &Executor {
         &self.executor
     }
@@ -228,10 +238,13 @@ impl Exchange {
             return Acceptance::Reject;
         }
         match self.executor.judge_header(&header) {
-            Ok(Ok(())) => match lock(&self.book).take(header) {
-                Ok(()) => Acceptance::Accept,
-                Err(_) => Acceptance::Ignore,
-            },
+            Ok(Ok(())) => {
+                self.executor.observed.offered(&header, self.domain());
+                match lock(&self.book).take(header) {
+                    Ok(()) => Acceptance::Accept,
+                    Err(_) => Acceptance::Ignore,
+                }
+            }
             Ok(Err(Refusal::Invalid(reason))) => {
                 tracing::debug!(%reason, "a bid is refused");
                 Acceptance::Reject
@@ -321,6 +334,7 @@ impl Exchange {
         if !is_new {
             return Acceptance::Ignore;
         }
+        self.executor.observed.chosen(&header, self.domain());
         self.deliver(Part::Init { signed, header });
         if let Some(bytes) = payload {
             self.publish(Topic::Reveals, bytes);
@@ -333,6 +347,7 @@ impl Exchange {
             return Acceptance::Ignore;
         };
         let root = payload.root();
+        self.executor.observed.revealed(&root);
         {
             let mut known = lock(&self.known);
             match known.roots.get_mut(&root) {
@@ -365,6 +380,7 @@ impl Exchange {
             known.take(signed, header)
         };
         if is_new {
+            self.executor.observed.chosen(header, self.domain());
             let part = Part::Init {
                 signed: *signed,
                 header: Box::new(header.clone()),
@@ -390,6 +406,7 @@ impl Exchange {
         match WireCodec.encode(&part) {
             Ok(bytes) => {
                 if let Part::Payload(payload) = &part {
+                    self.executor.observed.revealed(&payload.root());
                     let mut known = lock(&self.known);
                     let height = Height(self.executor.tip().height.0.saturating_add(1));
                     known.roots.insert(payload.root(), (height, true));

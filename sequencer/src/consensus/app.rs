@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::status::NodeRole;
+
 use arc_malachitebft_app::{
     consensus::SignedConsensusMsg,
     engine::{
@@ -108,6 +110,17 @@ pub(super) enum Role {
     Validator,
     /// Follows until a height is committed.
     Observer { until: Height },
+}
+
+impl Role {
+    /// What the node says of itself, and until when.
+    fn named(self) -> (NodeRole, Option<Height>) {
+        match self {
+            Self::Validator => (NodeRole::Validator, None),
+            Self::Observer { until } if until == FOLLOWED_HEIGHT_MAX => (NodeRole::Follower, None),
+            Self::Observer { until } => (NodeRole::Observer, Some(until)),
+        }
+    }
 }
 
 /// Until when a follower observes: it never votes.
@@ -239,6 +252,8 @@ impl App {
         (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
     ) -> Self {
         let height = Height(executor.tip().height.0.saturating_add(1));
+        let (named, until) = role.named();
+        executor.observed.standing.take_role(named, until);
         Self {
             address: guard.address(),
             parts: Parts::new(agreement.domain, height),

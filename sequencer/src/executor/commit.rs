@@ -20,6 +20,7 @@ use crate::{
     events::Event,
     failpoint,
     mempool::{Entry, Mempool, failed_records},
+    observed::{Committed, Waited, left_out},
     storage::{BlockWrite, Departed, StorageError, Store, StoredBlock, TransactionRecord, Undo},
 };
 
@@ -46,6 +47,8 @@ struct Outcome {
     departed: Vec<Departed>,
     /// Entries that leave the pool.
     done: BTreeSet<u64>,
+    /// How long those that the block holds stood there.
+    waited: Vec<Waited>,
 }
 
 impl Outcome {
@@ -146,7 +149,18 @@ impl Executor {
             *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         }
         pool.settle(&done);
+        let constants = &shared.chain.constants;
+        let left_out = left_out(constants, &shared.chain.view(), &pool, &stored.block);
         drop((pool, state));
+        self.observed.commit(&Committed {
+            block: &stored.block,
+            certificate: &stored.certificate,
+            set: &decided.set,
+            domain: &constants.domain,
+            waited: outcome.waited,
+            left_out,
+            now_ms,
+        });
         self.announce(&tip, &effects, &outcome.records, started.elapsed());
         Ok(())
     }
@@ -178,10 +192,13 @@ impl Executor {
             let ids = known.map_or_else(|| submission.ids(domain), |entry| entry.ids.clone());
             let received_ms = known.map_or(now_ms, |entry| entry.received_ms);
             outcome.done.extend(known.map(|entry| entry.sequence));
+            let waited = known.and_then(|entry| entry.waited(height, now_ms));
+            outcome.waited.extend(waited);
             for (member, id) in submission.members().iter().zip(&ids) {
                 let transaction = &member.transaction;
                 let record = TransactionRecord::Ordered {
                     received_ms,
+                    ordered_ms: now_ms,
                     height,
                     place,
                 };

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Operations taken from the mempool for one block: bounds the time a block takes to build.
-pub(super) const BLOCK_OPERATIONS: usize = 2_048;
+pub(crate) const BLOCK_OPERATIONS: usize = 2_048;
 
 /// Why there is no block to propose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,11 +8,8 @@ use api::{
         BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
         CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
-    operation::Verdict,
-    status::{
-        ChainInfo, Evidence, Failure, FeeLeafInfo, NodeStatus, Stage, StageReached,
-        TransactionStatus,
-    },
+    set::SetWeights,
+    status::{ChainInfo, FeeLeafInfo, FinalityMode, NodeStatus},
     text::{BytesText, HashText},
 };
 use protocol::{
@@ -21,118 +18,24 @@ use protocol::{
     codec::to_bytes,
     number::{Amount, BatchNumber, Height},
     state::LeafView,
-    transaction::{SignedBid, TransactionId},
+    transaction::SignedBid,
 };
 
 use verifier::checkpoint::CheckpointFile;
 
 use super::public::{PublicApi, internal};
 use crate::{
+    chain::now_ms,
     evidence::lineage,
-    storage::{BatchRecord, JobRecord, TransactionRecord},
+    storage::{BatchRecord, JobRecord},
 };
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 impl PublicApi {
-    /// The status ladder of one operation.
-    pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
-        let record = self
-            .shared
-            .store
-            .transaction(id)
-            .map_err(|error| internal(&error))?;
-        let mut reached = Vec::new();
-        let mut failure = None;
-        let mut pending = |time_ms| {
-            reached.push(StageReached {
-                stage: Stage::Pending,
-                time_ms,
-                evidence: Evidence::Mempool,
-            });
-        };
-        let stage = match record {
-            None => Stage::UnknownHere,
-            Some(TransactionRecord::Pending { received_ms, .. }) => {
-                pending(received_ms);
-                Stage::Pending
-            }
-            Some(TransactionRecord::Failed {
-                received_ms,
-                failed_ms,
-                code,
-                reason,
-            }) => {
-                pending(received_ms);
-                let hint = ErrorCode::from_number(code)
-                    .map_or("", ErrorCode::hint)
-                    .to_owned();
-                failure = Some(Failure {
-                    time_ms: failed_ms,
-                    verdict: Verdict { code, reason, hint },
-                });
-                Stage::Failed
-            }
-            Some(TransactionRecord::Ordered {
-                received_ms,
-                height,
-                place,
-            }) => {
-                pending(received_ms);
-                self.ordered(height, place, &mut reached)?
-            }
-        };
-        Ok(TransactionStatus {
-            id: (*id).into(),
-            stage,
-            reached,
-            revertible_by: stage.revertible_by().to_owned(),
-            failure,
-        })
-    }
-
-    fn ordered(
-        &self,
-        height: Height,
-        place: u32,
-        reached: &mut Vec<StageReached>,
-    ) -> Result<Stage, ApiError> {
-        let store = &self.shared.store;
-        let missing = || store.corrupt(format!("block {height} is missing"));
-        let stored = store
-            .block(height)
-            .and_then(|block| block.ok_or_else(missing))
-            .map_err(|error| internal(&error))?;
-        reached.push(StageReached {
-            stage: Stage::Certified,
-            time_ms: stored.block.header.core.timestamp_ms,
-            evidence: Evidence::Certificate {
-                height: height.0,
-                place,
-                block: stored.certificate.block.into(),
-                certificate: certificate_json(&stored.certificate),
-            },
-        });
-        let Some(batch) = self.batch_of(height)? else {
-            return Ok(Stage::Certified);
-        };
-        let Some(proven) = batch.proven else {
-            return Ok(Stage::Certified);
-        };
-        reached.push(StageReached {
-            stage: Stage::Proven,
-            time_ms: proven.time_ms,
-            evidence: Evidence::Bundle {
-                batch: batch.number.0,
-                hash: proven.bundle_hash.into(),
-            },
-        });
-        Ok(Stage::Proven)
-    }
-
-    fn batch_of(&self, height: Height) -> Result<Option<BatchRecord>, ApiError> {
+    pub(super) fn batch_of(&self, height: Height) -> Result<Option<BatchRecord>, ApiError> {
         let store = &self.shared.store;
         let number = store
             .batch_of_block(height)
@@ -344,7 +247,9 @@ impl PublicApi {
         let batch_certified = store
             .newest_checkpoint()
             .map_err(|error| internal(&error))?;
-        let set = &self.shared.chain.constants.validators;
+        let executor = self.exchange.executor();
+        let (decided, standing) = (executor.decided(), executor.observed.standing.get());
+        let (set, weights) = (&decided.set, SetWeights::new(&decided.set));
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {
@@ -358,9 +263,18 @@ impl PublicApi {
             mempool_operations,
             mempool_bytes,
             validators: u32::try_from(set.validators().len()).unwrap_or(u32::MAX),
-            weight_total: u64::try_from(set.total()).unwrap_or(u64::MAX),
-            // the most that is not above a third
-            weight_faulty_max: u64::try_from(set.total().saturating_sub(1) / 3).unwrap_or(u64::MAX),
+            weight_total: weights.total,
+            weight_faulty_max: weights.faulty_max,
+            weight_quorum: weights.quorum,
+            finality: FinalityMode::Halt,
+            since_block_ms: now_ms().saturating_sub(view.tip.timestamp_ms),
+            role: standing.role,
+            observes_until: standing.observes_until.map(|height| height.0),
+            round: standing
+                .started
+                .filter(|(height, _)| height.0 > view.tip.height.0)
+                .map(|(_, round)| round.0),
+            peers: count(self.exchange.peer_count()),
             batch_certified,
             batch_open: open.number.0,
             batch_sealed: open.number.0.saturating_sub(1),
@@ -406,7 +320,7 @@ fn bid_json(signed: &SignedBid) -> BidJson {
     }
 }
 
-fn certificate_json(certificate: &ExtendedCertificate) -> CertificateJson {
+pub(super) fn certificate_json(certificate: &ExtendedCertificate) -> CertificateJson {
     let signatures = certificate.signatures.iter();
     CertificateJson {
         round: certificate.round.0,

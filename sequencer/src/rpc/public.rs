@@ -13,6 +13,7 @@ use api::{
         parse_group,
     },
     rpc::QuorateServer,
+    set::{BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Topic, TransactionStatus},
     text::{AddressText, FieldText, HashText},
 };
@@ -21,6 +22,7 @@ use jsonrpsee::{
     core::{RpcResult, SubscriptionResult, async_trait},
 };
 use protocol::{
+    account::L1Address,
     number::{Amount, BatchNumber, Height, LeafIndex, TokenId},
     params::GROUP_MEMBERS_MAX,
     signature::{Point, Signature},
@@ -31,6 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::subscriptions;
 use crate::{
+    builder::Exchange,
     config::NodeConfig,
     mempool::{Admission, AdmissionRequest, Origin, simulate},
     proving::RocksQueue,
@@ -45,6 +48,10 @@ const PAGE_LIMIT: u32 = 100;
 pub(crate) struct PublicApi {
     pub(super) shared: Admission,
     pub(super) queue: Arc<RocksQueue>,
+    /// The way to bids, to agreement and to what was seen of it.
+    pub(super) exchange: Arc<Exchange>,
+    /// Address of this node's key.
+    pub(super) address: L1Address,
     requests: mpsc::Sender<AdmissionRequest>,
     fee_min: Amount,
     block_interval_ms: u64,
@@ -55,12 +62,14 @@ impl PublicApi {
     pub(crate) fn new(
         config: &NodeConfig,
         shared: Admission,
-        queue: Arc<RocksQueue>,
+        (queue, exchange): (Arc<RocksQueue>, Arc<Exchange>),
         requests: mpsc::Sender<AdmissionRequest>,
     ) -> Self {
         Self {
             shared,
             queue,
+            exchange,
+            address: config.validator_key.address(),
             requests,
             fee_min: config.mempool.fee_min,
             block_interval_ms: u64::try_from(config.block_interval.as_millis()).unwrap_or(0),
@@ -317,6 +326,18 @@ impl QuorateServer for PublicApi {
 
     async fn status(&self) -> RpcResult<NodeStatus> {
         Ok(self.node_status(self.started.elapsed())?)
+    }
+
+    async fn validators(&self) -> RpcResult<ValidatorsJson> {
+        Ok(self.validators_json())
+    }
+
+    async fn inclusion(&self) -> RpcResult<InclusionJson> {
+        Ok(self.inclusion_json())
+    }
+
+    async fn bids(&self) -> RpcResult<BidsJson> {
+        Ok(self.bids_json())
     }
 
     async fn follow(&self, pending: PendingSubscriptionSink, topic: Topic) -> SubscriptionResult {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{PublicApi, public_module};
 use crate::{
     MempoolConfig, NodeConfig,
+    builder::Exchange,
     fixture::{HashVerifier, Rig, genesis, validator},
 };
 
@@ -17,10 +18,11 @@ fn module() -> jsonrpsee::RpcModule<PublicApi> {
     let keys = (vec![1], vec![2]);
     let config = NodeConfig::new(genesis(), dir, validator(), keys, Arc::new(HashVerifier));
     let (requests, _) = mpsc::channel(1);
+    let (exchange, _) = Exchange::new(Arc::clone(&rig.executor));
     public_module(PublicApi::new(
         &config,
         rig.shared().clone(),
-        Arc::clone(&rig.queue),
+        (Arc::clone(&rig.queue), Arc::new(exchange)),
         requests,
     ))
 }

@@ -3,14 +3,15 @@
 use protocol::{checkpoint::Checkpoint, number::BatchNumber};
 use rocksdb::WriteBatch;
 
-use super::{Column, Durability, StorageError, Store};
+use super::{CheckpointRecord, Column, Durability, StorageError, Store};
 
 impl Store {
     /// Stores the checkpoint of a batch, synced.
-    pub(crate) fn write_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), StorageError> {
+    pub(crate) fn write_checkpoint(&self, record: &CheckpointRecord) -> Result<(), StorageError> {
         let mut batch = WriteBatch::default();
-        let key = checkpoint.commitment.batch_number.0.to_be_bytes();
-        self.put(&mut batch, Column::Checkpoints, &key, checkpoint);
+        let number = record.checkpoint.commitment.batch_number;
+        let key = number.0.to_be_bytes();
+        self.put(&mut batch, Column::Checkpoints, &key, record);
         self.write(batch, Durability::Synced)
     }
 
@@ -19,6 +20,15 @@ impl Store {
         &self,
         number: BatchNumber,
     ) -> Result<Option<Checkpoint>, StorageError> {
+        let record = self.checkpoint_record(number)?;
+        Ok(record.map(|record| record.checkpoint))
+    }
+
+    /// The checkpoint of a batch, and when this node had it.
+    pub(crate) fn checkpoint_record(
+        &self,
+        number: BatchNumber,
+    ) -> Result<Option<CheckpointRecord>, StorageError> {
         self.get(Column::Checkpoints, &number.0.to_be_bytes())
     }
 

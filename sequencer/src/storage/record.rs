@@ -8,6 +8,7 @@ use protocol::{
     account::Leaf,
     block::{Block, Tip},
     certificate::ExtendedCertificate,
+    checkpoint::Checkpoint,
     codec::borsh_field,
     number::{BatchNumber, Height, LeafIndex},
     threaded::Threaded,
@@ -46,9 +47,10 @@ pub(crate) struct Undo {
 pub(crate) enum TransactionRecord {
     /// In the mempool under this sequence number.
     Pending { sequence: u64, received_ms: u64 },
-    /// In a certified block.
+    /// In a certified block, which this node committed at `ordered_ms`.
     Ordered {
         received_ms: u64,
+        ordered_ms: u64,
         height: Height,
         place: u32,
     },
@@ -97,6 +99,13 @@ pub(crate) struct BatchRecord {
     pub(crate) opened_ms: u64,
     pub(crate) sealed_ms: u64,
     pub(crate) proven: Option<ProvenRecord>,
+}
+
+/// A checkpoint, and when this node had it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct CheckpointRecord {
+    pub(crate) time_ms: u64,
+    pub(crate) checkpoint: Checkpoint,
 }
 
 /// A batch whose every proof was verified.

@@ -270,6 +270,7 @@ fn a_long_history_does_not_slow_a_start() {
             let id = TransactionId(protocol::hash::keccak256(&name));
             let record = TransactionRecord::Ordered {
                 received_ms: 0,
+                ordered_ms: 0,
                 height,
                 place,
             };

@@ -18,7 +18,7 @@ use crate::setup::{sign, start, transfer, wait_for};
 const FAST: Duration = Duration::from_millis(50);
 
 /// Sends raw bytes as one HTTP request; returns status line and body.
-async fn http(
+pub(crate) async fn http(
     address: std::net::SocketAddr,
     method: &str,
     path: &str,

@@ -1,7 +1,7 @@
 //! Builders and validators in one process: sold blocks, builders that withhold, and builders that are gone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -10,6 +10,9 @@ use std::{
 use api::{
     ledger::{BlockJson, EntryJson},
     rpc::QuorateClient,
+    set::AuthorInclusion,
+    status::NodeRole,
+    text::HashText,
 };
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::{
@@ -196,6 +199,20 @@ impl Market {
         }
     }
 
+    /// Waits until the builder of a bid is suspended: its reports are embedded over some heights.
+    async fn wait_for_suspension(&self, name: HashText) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let seen = self.client(0).bids().await.unwrap();
+            let found = seen.bids.iter().find(|bid| bid.bid == name).unwrap();
+            if found.is_suspended {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never suspended: {found:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn stop(self) {
         for (node, _) in self.nodes.into_values() {
             node.stop().await.unwrap();
@@ -267,9 +284,37 @@ async fn blocks_are_sold_to_the_better_builder_and_paid_exactly() {
     }
     let richer = sold.get(&COLLATERAL[1]).copied().unwrap_or(0);
     assert!(richer > 0, "who offers 90 % sells: {sold:?}");
+    assert_seen(&market).await;
     let income = market.balance(0, FEE_LEAF[1]).await;
     assert!(income > richer, "and keeps the rest: {income} of {richer}");
     market.stop().await;
+}
+
+/// Bids, what was sold, and how long it waited, as a validator and as a follower have seen it.
+async fn assert_seen(market: &Market) {
+    for place in [0, VALIDATORS] {
+        let seen = market.client(place).bids().await.unwrap();
+        assert!(seen.may_take_bids);
+        let names: BTreeSet<_> = seen.bids.iter().map(|bid| bid.builder.clone()).collect();
+        let known = [0, 1].map(|number| builder_key(number).address().into());
+        assert!(names.is_subset(&BTreeSet::from(known)), "node {place}");
+        let sold: Vec<_> = seen.bids.iter().filter(|bid| bid.is_decided).collect();
+        assert!(!sold.is_empty());
+        for bid in &sold {
+            let block = market.block(bid.height).await;
+            assert_eq!(block.id, bid.block, "node {place}");
+            assert_eq!(block.bid.map(|bid| bid.value), Some(bid.value.clone()));
+            assert!(bid.is_chosen && bid.is_revealed && bid.burned_at.is_none());
+        }
+        let inclusion = market.client(place).inclusion().await.unwrap();
+        let entries = |all: &[AuthorInclusion]| -> u64 {
+            all.iter().map(|author| author.delay.entries).sum()
+        };
+        assert!(entries(&inclusion.builders) > 0);
+        assert!(entries(&inclusion.proposers) >= entries(&inclusion.builders));
+    }
+    let status = market.client(VALIDATORS).status().await.unwrap();
+    assert_eq!(status.role, NodeRole::Follower);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -305,6 +350,14 @@ async fn misbehave(mode: Mode) {
         market.balance(0, COLLATERAL[2]).await,
         COLLATERAL_VALUE - BID_FLOOR
     );
+    let seen = market.client(0).bids().await.unwrap();
+    let mut charged = seen.bids.iter().filter(|bid| bid.burned_at.is_some());
+    let charged = charged.next().expect("the burned bid was seen");
+    assert_eq!((charged.height, charged.leaf), (stolen, COLLATERAL[2]));
+    assert_eq!(charged.burned_at, Some(burned.height));
+    assert!(charged.is_chosen && !charged.is_decided);
+    assert!(charged.reporters >= 2 && charged.weight_reported >= 2);
+    market.wait_for_suspension(charged.bid.clone()).await;
     let bids = thief.bids.load(Ordering::Relaxed);
     thief.set(mode);
     // it goes on bidding in vain, and honest blocks are sold again

@@ -8,7 +8,7 @@ use api::{
     ledger::BatchStage,
     operation::SimulationMember,
     rpc::QuorateClient,
-    status::{Notice, Stage, Topic},
+    status::{Notice, Stage, Tier, Topic},
     text::HashText,
 };
 use jsonrpsee::ws_client::WsClientBuilder;
@@ -138,6 +138,19 @@ async fn a_payment_climbs_from_request_to_bundle_and_stays_there() {
     assert_eq!(work(&queue).await, 2);
     let status = wait_for(&client, &id, Stage::Proven).await;
     assert_eq!(status.reached.len(), 3);
+    let tiers: Vec<_> = status.tiers.iter().map(|tier| tier.tier).collect();
+    let all = [
+        Tier::Pending,
+        Tier::Certified,
+        Tier::BatchCertified,
+        Tier::Proven,
+    ];
+    assert_eq!(tiers, all, "the validator signs the batch when it seals");
+    let checkpoint = &status.tiers[2];
+    assert_eq!(checkpoint.weight_signed, Some(1));
+    assert!(checkpoint.since_received_ms >= checkpoint.since_previous_ms);
+    assert!(status.tiers.is_sorted_by_key(|tier| tier.since_received_ms));
+    assert_eq!(status.revertible_by, status.tiers[3].revertible_by);
     let batch = client.batch(Some(1)).await.unwrap();
     assert_eq!(
         (batch.stage, batch.signed_operations),

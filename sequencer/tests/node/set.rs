@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use api::{rpc::QuorateClient, status::Stage};
+use api::{
+    rpc::QuorateClient,
+    status::{NodeRole, Stage},
+};
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::transaction::Domain;
 use sequencer::{Node, NodeConfig};
@@ -168,6 +171,25 @@ async fn four_validators_order_the_same_blocks() {
         }
     }
     set.assert_equal_up_to(height).await;
+    let seen = set.client(1).validators().await.unwrap();
+    let weights = (
+        seen.weights.total,
+        seen.weights.faulty_max,
+        seen.weights.quorum,
+    );
+    assert_eq!((weights, seen.validators.len()), ((4, 1, 3), 4));
+    let own = validator_number(1).address().into();
+    let mut entries = 0;
+    for seat in &seen.validators {
+        assert_eq!(seat.is_this_node, seat.address == own);
+        assert_eq!(seat.is_next_proposer, seat.address == seen.next_proposer);
+        assert_eq!(seat.share_millionths, 250_000);
+        entries += seat.delay.entries;
+    }
+    // those sent here were; the others may have come in a block first
+    assert!((2..=8).contains(&entries), "{seen:?}");
+    let status = set.client(1).status().await.unwrap();
+    assert!(status.role == NodeRole::Validator && status.peers > 0);
     set.stop().await;
 }
 
@@ -178,6 +200,14 @@ async fn one_of_four_may_be_away_and_catches_up() {
     set.stop_one(3).await;
     let before = set.height(0).await;
     set.wait_for_height(0, before + 10).await;
+    let seen = set.client(0).validators().await.unwrap();
+    let away = validator_number(3).address().into();
+    for seat in &seen.validators {
+        let is_away = seat.address == away;
+        assert!(seat.rounds_lost > 0 || !is_away, "{seen:?}");
+        let signed = seat.last_signed_height.unwrap_or(0);
+        assert_eq!(signed <= before + 1, is_away, "{seen:?}");
+    }
     set.start_one(3).await;
     set.wait_for_height(3, before + 10).await;
     let target = set.height(3).await + 5;

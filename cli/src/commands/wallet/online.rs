@@ -25,6 +25,7 @@ use protocol::{
 };
 use serde::Serialize;
 
+use super::receipt::{stage_name, tier_line};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::genesis_file;
 use crate::node::{Node, block_on};
@@ -420,16 +421,6 @@ fn verdict(status: &TransactionStatus, wait: Option<WaitFor>) -> Outcome {
     }
 }
 
-fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::UnknownHere => "unknown here",
-        Stage::Pending => "pending",
-        Stage::Certified => "certified",
-        Stage::Proven => "proven",
-        Stage::Failed => "failed",
-    }
-}
-
 /// Shows the status of one operation.
 pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Output) -> Outcome {
     let node = Node::new(connection.rpc)?;
@@ -472,6 +463,7 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
                 format!("at {} ms: {evidence}", reached.time_ms),
             ));
         }
+        rows.extend(status.tiers.iter().map(|tier| ("tier", tier_line(tier))));
         rows.push(("revertible by", status.revertible_by.clone()));
         pairs(&rows)
     });

@@ -91,6 +91,8 @@ impl App {
                     let (round, now) = (Round(round), std::time::Instant::now());
                     self.parts.start_round(round);
                     self.watch.start_round(round, now, &self.pace);
+                    let standing = &self.executor.observed.standing;
+                    standing.start_round(height.0, round);
                 }
                 // what is known to be valid was told when it became known, and is in the engine's log
                 let _ = reply_to.send(Vec::new());

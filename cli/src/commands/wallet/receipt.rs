@@ -1,0 +1,37 @@
+//! How far an operation has come, in words.
+
+use api::status::{Stage, Tier, TierReached};
+
+/// Name of a stage.
+pub(super) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::UnknownHere => "unknown here",
+        Stage::Pending => "pending",
+        Stage::Certified => "certified",
+        Stage::Proven => "proven",
+        Stage::Failed => "failed",
+    }
+}
+
+/// One tier of a receipt: who vouches, since when, and by what weight.
+pub(super) fn tier_line(reached: &TierReached) -> String {
+    let name = match reached.tier {
+        Tier::Pending => "pending",
+        Tier::Certified => "certified",
+        Tier::BatchCertified => "batch certified",
+        Tier::Proven => "proven",
+    };
+    let mut line = format!(
+        "{name} {} ms after it came, {} ms after the tier before",
+        reached.since_received_ms, reached.since_previous_ms
+    );
+    if let Some(weights) = reached.weights {
+        let signed = reached.weight_signed;
+        let signed = signed.map_or(String::new(), |weight| format!("signed by {weight}, "));
+        line += &format!(
+            "; {signed}quorum {} of {}, f {}",
+            weights.quorum, weights.total, weights.faulty_max
+        );
+    }
+    line
+}

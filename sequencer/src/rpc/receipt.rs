@@ -1,0 +1,195 @@
+//! The receipt of one operation: every stage it has reached with its evidence, and every tier with who vouches for it, how long
+//! it took, and what could still revert it.
+
+use api::{
+    error::{ApiError, ErrorCode},
+    operation::Verdict,
+    set::SetWeights,
+    status::{Evidence, Failure, Stage, StageReached, Tier, TierReached, TransactionStatus},
+};
+use protocol::{
+    number::{BatchNumber, Height},
+    transaction::TransactionId,
+    validator::ValidatorSet,
+};
+
+use super::{
+    answers::certificate_json,
+    public::{PublicApi, internal},
+};
+use crate::storage::TransactionRecord;
+
+/// Stages and tiers as they are found.
+#[derive(Default)]
+struct Receipt {
+    stages: Vec<StageReached>,
+    tiers: Vec<TierReached>,
+}
+
+impl Receipt {
+    fn stage(&mut self, stage: Stage, time_ms: u64, evidence: Evidence) {
+        self.stages.push(StageReached {
+            stage,
+            time_ms,
+            evidence,
+        });
+    }
+
+    /// A tier reached at a time, certified by a set with this weight of signatures.
+    fn tier(&mut self, tier: Tier, time_ms: u64, set: &ValidatorSet, signed: Option<u128>) {
+        let weights = SetWeights::new(set);
+        self.tiers.push(TierReached {
+            tier,
+            time_ms,
+            since_received_ms: 0,
+            since_previous_ms: 0,
+            weights: (tier != Tier::Pending).then_some(weights),
+            weight_signed: signed.map(|weight| u64::try_from(weight).unwrap_or(u64::MAX)),
+            revertible_by: tier.revertible_by(&weights),
+        });
+    }
+
+    /// Puts the tiers in the order of time and says how long each took.
+    fn finish(mut self, received_ms: u64) -> (Vec<StageReached>, Vec<TierReached>) {
+        self.tiers.sort_by_key(|tier| tier.time_ms);
+        let mut previous_ms = received_ms;
+        for tier in &mut self.tiers {
+            tier.since_received_ms = tier.time_ms.saturating_sub(received_ms);
+            tier.since_previous_ms = tier.time_ms.saturating_sub(previous_ms);
+            previous_ms = tier.time_ms;
+        }
+        (self.stages, self.tiers)
+    }
+}
+
+/// What can still happen to an operation without a tier that says it.
+fn revertible_by(stage: Stage) -> String {
+    match stage {
+        Stage::UnknownHere => "not seen here: another node may have it",
+        _ => "nothing: sign the operation again",
+    }
+    .to_owned()
+}
+
+impl PublicApi {
+    /// The set that certified a height.
+    fn set_of(&self, _height: Height) -> ValidatorSet {
+        self.exchange.executor().decided().set.clone()
+    }
+
+    /// The status ladder of one operation.
+    pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
+        let record = self
+            .shared
+            .store
+            .transaction(id)
+            .map_err(|error| internal(&error))?;
+        let mut receipt = Receipt::default();
+        let mut failure = None;
+        let mut received = 0;
+        let stage = match record {
+            None => Stage::UnknownHere,
+            Some(TransactionRecord::Pending { received_ms, .. }) => {
+                received = received_ms;
+                self.pending(received_ms, &mut receipt);
+                Stage::Pending
+            }
+            Some(TransactionRecord::Failed {
+                received_ms,
+                failed_ms,
+                code,
+                reason,
+            }) => {
+                received = received_ms;
+                self.pending(received_ms, &mut receipt);
+                let hint = ErrorCode::from_number(code)
+                    .map_or("", ErrorCode::hint)
+                    .to_owned();
+                failure = Some(Failure {
+                    time_ms: failed_ms,
+                    verdict: Verdict { code, reason, hint },
+                });
+                Stage::Failed
+            }
+            Some(TransactionRecord::Ordered {
+                received_ms,
+                ordered_ms,
+                height,
+                place,
+            }) => {
+                received = received_ms;
+                self.pending(received_ms, &mut receipt);
+                self.ordered((height, place), ordered_ms, &mut receipt)?
+            }
+        };
+        let (reached, tiers) = receipt.finish(received);
+        let newest = tiers.iter().max_by_key(|tier| tier.tier);
+        let newest = newest.filter(|_| stage != Stage::Failed);
+        Ok(TransactionStatus {
+            id: (*id).into(),
+            stage,
+            reached,
+            revertible_by: newest
+                .map_or_else(|| revertible_by(stage), |tier| tier.revertible_by.clone()),
+            tiers,
+            failure,
+        })
+    }
+
+    fn pending(&self, time_ms: u64, receipt: &mut Receipt) {
+        let set = self.exchange.executor().decided();
+        receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
+        receipt.tier(Tier::Pending, time_ms, &set.set, None);
+    }
+
+    fn ordered(
+        &self,
+        (height, place): (Height, u32),
+        ordered_ms: u64,
+        receipt: &mut Receipt,
+    ) -> Result<Stage, ApiError> {
+        let store = &self.shared.store;
+        let missing = || store.corrupt(format!("block {height} is missing"));
+        let stored = store
+            .block(height)
+            .and_then(|block| block.ok_or_else(missing))
+            .map_err(|error| internal(&error))?;
+        let evidence = Evidence::Certificate {
+            height: height.0,
+            place,
+            block: stored.certificate.block.into(),
+            certificate: certificate_json(&stored.certificate),
+        };
+        let set = self.set_of(height);
+        let signers = stored.certificate.signatures.iter();
+        let signed = signers.map(|one| set.weight_of(&one.validator)).sum();
+        let timestamp_ms = stored.block.header.core.timestamp_ms;
+        receipt.stage(Stage::Certified, timestamp_ms, evidence);
+        receipt.tier(Tier::Certified, ordered_ms, &set, Some(signed));
+        let Some(batch) = self.batch_of(height)? else {
+            return Ok(Stage::Certified);
+        };
+        self.checkpointed(batch.number, receipt)?;
+        let Some(proven) = batch.proven else {
+            return Ok(Stage::Certified);
+        };
+        let evidence = Evidence::Bundle {
+            batch: batch.number.0,
+            hash: proven.bundle_hash.into(),
+        };
+        receipt.stage(Stage::Proven, proven.time_ms, evidence);
+        receipt.tier(Tier::Proven, proven.time_ms, &set, None);
+        Ok(Stage::Proven)
+    }
+
+    fn checkpointed(&self, number: BatchNumber, receipt: &mut Receipt) -> Result<(), ApiError> {
+        let record = self.shared.store.checkpoint_record(number);
+        let Some(record) = record.map_err(|error| internal(&error))? else {
+            return Ok(());
+        };
+        let set = self.set_of(record.checkpoint.commitment.last_height);
+        let signed = record.checkpoint.weight(&set);
+        receipt.tier(Tier::BatchCertified, record.time_ms, &set, Some(signed));
+        Ok(())
+    }
+}
