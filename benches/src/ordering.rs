@@ -5,6 +5,7 @@
 //! application answers at once and keeps nothing: what is between the two is ours.
 
 mod bare;
+mod delay;
 mod set;
 
 use std::time::{Duration, Instant};
@@ -28,10 +29,10 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-/// Milliseconds between the blocks of a set, as its first node commits them.
-fn block_ms(count: u8) -> Vec<f64> {
+/// Milliseconds between the blocks of a set, as its first node commits them; its nodes are `delay` apart.
+fn block_ms(count: u8, delay: Option<Duration>) -> Vec<f64> {
     runtime().block_on(async {
-        let set = Set::start(count, AT_ONCE).await;
+        let set = Set::start_apart(count, AT_ONCE, delay).await;
         set.reach(0, WARM_UP).await;
         let times = set.commit_times(0, BLOCKS).await;
         set.stop().await;
@@ -90,14 +91,26 @@ fn recover_seconds() -> f64 {
 #[must_use]
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for count in [4, 7] {
+    for count in [4, 7, 16] {
         let bare = median(runtime().block_on(bare::block_ms(count, WARM_UP, BLOCKS)));
-        let ours = median(block_ms(count));
+        let ours = median(block_ms(count, None));
         let name = match count {
             4 => "block_ms_p50_n4_vs_bare_engine".to_owned(),
             _ => format!("block_ms_p50_n{count}"),
         };
         rows.push(Row::beside(&name, "ms", ours, bare, "bare engine"));
+    }
+    for delay in [5, 25, 50, 100] {
+        let ours = median(block_ms(4, Some(Duration::from_millis(delay))));
+        let name = format!("block_ms_p50_n4_delay_{delay}ms");
+        let least = 3.0 * delay as f64;
+        rows.push(Row::beside(
+            &name,
+            "ms",
+            ours,
+            least,
+            "three message delays",
+        ));
     }
     for count in [1, 4] {
         let name = format!("ordered_per_second_n{count}");

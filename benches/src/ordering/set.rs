@@ -22,6 +22,8 @@ use rayon::prelude::*;
 use sequencer::{Node, NodeConfig, ProofVerifier};
 use tempfile::TempDir;
 
+use super::delay::line;
+
 const CHAIN_ID: u64 = 31_337;
 /// Leaves that send.
 const SENDERS: u32 = 1_024;
@@ -128,12 +130,23 @@ pub(super) struct Set {
     engine: Vec<SocketAddr>,
     gossip: Vec<SocketAddr>,
     interval: Duration,
+    /// Where each node calls each other one, if lines are slow: engine and gossip.
+    lines: Option<Vec<Vec<[SocketAddr; 2]>>>,
     nodes: Vec<Option<(Node, HttpClient)>>,
 }
 
 impl Set {
     /// Starts a set.
     pub(super) async fn start(count: u8, interval: Duration) -> Self {
+        Self::start_apart(count, interval, None).await
+    }
+
+    /// Starts a set whose nodes are this far from each other: what one sends arrives so much later.
+    pub(super) async fn start_apart(
+        count: u8,
+        interval: Duration,
+        delay: Option<Duration>,
+    ) -> Self {
         let mut engine = free_ports(2 * count);
         let gossip = engine.split_off(usize::from(count));
         let mut set = Self {
@@ -142,13 +155,29 @@ impl Set {
             engine,
             gossip,
             interval,
+            lines: None,
             nodes: (0..count).map(|_| None).collect(),
         };
+        if let Some(delay) = delay {
+            set.lines = Some(set.draw_lines(delay).await);
+        }
         let launched: Vec<_> = (0..count).map(|number| set.launch(number)).collect();
         for (place, launched) in set.nodes.iter_mut().zip(launched) {
             *place = Some(launched.await.expect("a node starts"));
         }
         set
+    }
+
+    async fn draw_lines(&self, delay: Duration) -> Vec<Vec<[SocketAddr; 2]>> {
+        let mut lines = Vec::new();
+        for _ in &self.nodes {
+            let mut from_one = Vec::new();
+            for (engine, gossip) in self.engine.iter().zip(&self.gossip) {
+                from_one.push([line(*engine, delay).await, line(*gossip, delay).await]);
+            }
+            lines.push(from_one);
+        }
+        lines
     }
 
     fn config(&self, number: u8) -> NodeConfig {
@@ -165,6 +194,12 @@ impl Set {
         config.network.engine_peers = others(&self.engine, number);
         config.network.gossip_listen = self.gossip[place];
         config.network.gossip_peers = others(&self.gossip, number);
+        if let Some(lines) = &self.lines {
+            let others = lines[place].iter().enumerate();
+            let others: Vec<_> = others.filter(|(other, _)| *other != place).collect();
+            config.network.engine_peers = others.iter().map(|(_, line)| line[0]).collect();
+            config.network.gossip_peers = others.iter().map(|(_, line)| line[1]).collect();
+        }
         config
     }
 

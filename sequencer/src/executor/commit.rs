@@ -149,9 +149,10 @@ impl Executor {
             *self.decided.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         }
         pool.settle(&done);
+        drop(state);
         let constants = &shared.chain.constants;
         let left_out = left_out(constants, &shared.chain.view(), &pool, &stored.block);
-        drop((pool, state));
+        drop(pool);
         self.observed.commit(&Committed {
             block: &stored.block,
             certificate: &stored.certificate,
