@@ -17,6 +17,7 @@ use protocol::{
     certificate::ExtendedCertificate,
     history::History,
     number::Height,
+    restart::RestartCertificate,
     state::State,
     transaction::{Domain, ListHash},
     validator::ValidatorSet,
@@ -43,6 +44,8 @@ pub(crate) struct Decided {
     pub(crate) history: History,
     /// Certificate of the newest block, which the next one embeds.
     pub(crate) certificate: Option<ExtendedCertificate>,
+    /// What the next block embeds in its place, if nothing was decided since a restart.
+    pub(crate) restart: Option<RestartCertificate>,
 }
 
 impl Decided {
@@ -57,6 +60,19 @@ impl Decided {
             set,
             history,
             certificate,
+            restart: None,
+        }
+    }
+
+    /// The same in a database that began with this restart.
+    pub(crate) fn after(self, restart: Option<RestartCertificate>) -> Self {
+        match restart {
+            Some(restart) if self.certificate.is_none() => Self {
+                history: History::after_restart(restart.restart),
+                restart: Some(restart),
+                ..self
+            },
+            _ => self,
         }
     }
 

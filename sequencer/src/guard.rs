@@ -55,6 +55,7 @@ use protocol::{
     account::L1Address,
     block::BlockId,
     number::{Height, Round},
+    restart::Restart,
     transaction::Domain,
     validator::{ValidatorKey, ValidatorSignature},
     vote::{Extension, ExtensionError},
@@ -218,6 +219,21 @@ impl SigningGuard {
         };
         inner.store(Record::Signed(slot, entry))?;
         Ok(signature)
+    }
+
+    /// Signs where the chain restarts, once for a last height. First, so that what is signed stays true, it gives up every
+    /// height up to that one: nothing new is signed there any more, whatever becomes of the restart.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`]; [`GuardError::Below`] if this key has signed above the last height.
+    pub fn sign_restart(&self, restart: &Restart) -> Result<ValidatorSignature, GuardError> {
+        self.catch_up(restart.last_height)?;
+        self.sign(&GuardRequest::Numbered {
+            kind: NumberedKind::Restart,
+            number: restart.last_height.0,
+            subject: [0; 32],
+            digest: restart.digest(&self.domain),
+        })
     }
 
     /// Signs an extension, or returns the one that was signed before for this height, round and block.

@@ -13,6 +13,7 @@ mod ledger;
 mod open;
 mod queue;
 mod record;
+mod restart;
 mod state;
 mod undecided;
 

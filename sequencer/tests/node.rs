@@ -10,5 +10,7 @@ mod bad_input;
 mod bids;
 #[path = "node/life.rs"]
 mod life;
+#[path = "node/restart.rs"]
+mod restart;
 #[path = "node/set.rs"]
 mod set;

@@ -86,17 +86,21 @@ impl Executor {
         };
         let built = self.on_prefix(height, |prefix| {
             let filled = fill(prefix, &terms, &flight)?;
-            let core = core(
+            let mut core = core(
                 prefix,
                 (height, round, author),
                 terms.fee_leaves,
                 certificate,
                 &filled,
             );
+            if let Some(restart) = &decided.restart {
+                core.certificate_hash = restart.hash();
+            }
             let header = BlockHeader {
                 core,
                 bid: None,
                 certificate: certificate.cloned(),
+                restart: decided.restart.clone(),
             };
             Ok(finish(prefix, header, filled))
         });
