@@ -8,6 +8,7 @@
 mod bidding;
 mod commit;
 mod filling;
+mod promising;
 mod propose;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,9 @@ use crate::{
 
 pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
+#[cfg(test)]
+pub(crate) use promising::PROMISES_MAX;
+use promising::Promised;
 pub(crate) use propose::ProposeError;
 
 /// What the vote rule reads beside the state.
@@ -124,6 +128,7 @@ pub(crate) struct Executor {
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
+    promised: Mutex<Promised>,
 }
 
 impl Executor {
@@ -138,6 +143,7 @@ impl Executor {
             tip_height,
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),
+            promised: Mutex::default(),
         }
     }
 

@@ -54,7 +54,9 @@ use std::{
 use protocol::{
     account::L1Address,
     block::BlockId,
+    codec::abi_word,
     number::{Height, Round},
+    preconfirmation::Preconfirmation,
     restart::Restart,
     transaction::Domain,
     validator::{ValidatorKey, ValidatorSignature},
@@ -234,6 +236,27 @@ impl SigningGuard {
             subject: [0; 32],
             digest: restart.digest(&self.domain),
         })
+    }
+
+    /// Signs a promise, once for its place and once for its operation.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`]. What was refused for its operation has used up its place all the same.
+    pub fn sign_promise(
+        &self,
+        promise: &Preconfirmation,
+    ) -> Result<ValidatorSignature, GuardError> {
+        let digest = promise.digest(&self.domain);
+        let request = |kind, subject| GuardRequest::Numbered {
+            kind,
+            number: promise.height.0,
+            subject,
+            digest,
+        };
+        let place = abi_word(u128::from(promise.place));
+        self.sign(&request(NumberedKind::PromisedPlace, place))?;
+        let operation = promise.transaction.0;
+        self.sign(&request(NumberedKind::PromisedOperation, operation))
     }
 
     /// Signs an extension, or returns the one that was signed before for this height, round and block.

@@ -22,6 +22,7 @@ pub mod guard;
 mod mempool;
 pub mod network;
 mod node;
+mod promises;
 mod proving;
 mod relay;
 mod restart;

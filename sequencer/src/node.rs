@@ -34,6 +34,7 @@ use crate::{
         Gossip, GossipConfig, GossipError, GossipHandler, GossipLimits, IdentityError,
         load_or_make_identity,
     },
+    promises::Promises,
     proving::RocksQueue,
     relay::{News, Outlet, Relay, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
@@ -406,6 +407,7 @@ impl Opened {
             .after(shared.store.restart()?);
         let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
         executor.reports.restore(shared.store.charges()?);
+        executor.restore_promises()?;
         let (exchange, sold) = Exchange::new(Arc::clone(&executor));
         let exchange = Arc::new(exchange);
         let (store, outlet) = (Arc::clone(&shared.store), shared.outlet.clone());
@@ -436,7 +438,9 @@ impl Opened {
             config.network.gossip_peers.len(),
             (Arc::clone(&exchange), config.bid_leaf),
         );
-        let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests);
+        let promises = Promises::new(Arc::clone(&executor), Arc::clone(&guard));
+        let api = PublicApi::new(&config, shared.clone(), Arc::clone(&queue), requests)
+            .promising((!config.is_follower).then_some(promises));
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
                 what,

@@ -11,6 +11,7 @@ mod bids;
 mod checkpoints;
 mod ledger;
 mod open;
+mod promises;
 mod queue;
 mod record;
 mod restart;

@@ -10,6 +10,8 @@ mod bad_input;
 mod bids;
 #[path = "node/life.rs"]
 mod life;
+#[path = "node/promises.rs"]
+mod promises;
 #[path = "node/restart.rs"]
 mod restart;
 #[path = "node/set.rs"]

@@ -1,4 +1,4 @@
-//! Building a block of this node's own: what the list demands first, then the pool, first come first served.
+//! Building a block of this node's own: what it has promised, what the list demands, then the pool, first come first served.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -74,7 +74,8 @@ impl Executor {
             (listed(certificate, prefix), burns(self, prefix, height))
         })?;
         let burns = burns.map_err(ProposeError::Unburnable)?;
-        let (flight, missing) = self.take_off(&listed);
+        let promised = self.close_promises(height);
+        let (flight, missing) = self.take_off(&promised, &listed);
         if !missing.is_empty() {
             return Err(ProposeError::Unlisted(missing));
         }
@@ -113,8 +114,13 @@ impl Executor {
         Ok(proposed)
     }
 
-    /// Entries for the block, those that the list names first; and the names that are not here.
-    fn take_off(&self, listed: &BTreeSet<ListHash>) -> (Vec<Entry>, Vec<ListHash>) {
+    /// Entries for the block, what was promised first, in order, then those that the list names; and the names that are not
+    /// here.
+    fn take_off(
+        &self,
+        promised: &[u64],
+        listed: &BTreeSet<ListHash>,
+    ) -> (Vec<Entry>, Vec<ListHash>) {
         let mut pool = self.shared.pool();
         let (mut first, mut missing) = (Vec::new(), Vec::new());
         for name in listed {
@@ -124,6 +130,8 @@ impl Executor {
             }
         }
         first.sort_unstable();
+        first.retain(|sequence| !promised.contains(sequence));
+        first.splice(0..0, promised.iter().copied());
         let view = self.shared.chain.view();
         let mut flight = pool.take_off(&view, &first, BLOCK_OPERATIONS);
         // listed entries that are not applicable are needed as excuses
