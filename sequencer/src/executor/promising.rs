@@ -156,28 +156,28 @@ impl Executor {
             .write_promised(height, &operations)
             .map_err(|error| internal(&error))?;
         promised.operations = operations;
-        self.shared.pool().mark([entry.sequence]);
         Ok(at(place))
     }
 
-    /// The pending entry that consists of this operation alone.
+    /// The pending entry that consists of this operation alone. Nothing replaces or evicts it from here on, also if it is
+    /// not promised after all, until the height is decided.
     fn promisable(&self, id: &TransactionId) -> Result<Entry, ApiError> {
         let record = self.shared.store.transaction(id);
         let sequence = match record.map_err(|error| internal(&error))? {
             Some(TransactionRecord::Pending { sequence, .. }) => Some(sequence),
             _ => None,
         };
-        let pool = self.shared.pool();
+        let mut pool = self.shared.pool();
         let entry = sequence
             .and_then(|sequence| pool.get(sequence))
             .ok_or_else(|| {
                 refused("the operation is not pending at this node: send it here first")
             })?;
-        if entry.ids.as_slice() == [*id] {
-            Ok(entry)
-        } else {
-            Err(refused("members of an atomic group are not promised"))
+        if entry.ids.as_slice() != [*id] {
+            return Err(refused("members of an atomic group are not promised"));
         }
+        pool.mark([entry.sequence]);
+        Ok(entry)
     }
 
     /// Whether a block that begins with these operations can be built.
