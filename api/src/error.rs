@@ -61,6 +61,9 @@ codes! {
     /// A worker name that cannot be used.
     InvalidWorker = -32145, "invalid worker description",
         "a worker's name has 1 to 64 letters, digits, '-', '_' or '.'";
+    /// This node does not promise the operation.
+    NotPreconfirmed = -32133, "the operation is not preconfirmed",
+        "the reason names the next proposer: ask its node before it has built its block, or wait for a certificate";
     /// The batch has no checkpoint yet.
     CheckpointNotReady = -32132, "the batch has no checkpoint yet",
         "validators sign a batch when it is sealed: ask again when quorate_status says it is certified";

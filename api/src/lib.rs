@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod openrpc;
 pub mod operation;
+pub mod preconfirmation;
 pub mod rpc;
 pub mod set;
 pub mod status;

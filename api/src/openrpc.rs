@@ -50,6 +50,12 @@ pub const METHODS: &[Method] = &[
         result: ("status", "TransactionStatus"),
     },
     Method {
+        name: "quorate_preconfirm",
+        summary: "The next proposer's signed promise that a pending operation will stand in its block.",
+        params: &[("id", "Hash")],
+        result: ("preconfirmation", "Preconfirmation"),
+    },
+    Method {
         name: "quorate_leaf",
         summary: "A leaf with its Merkle proof.",
         params: &[("index", "Index")],

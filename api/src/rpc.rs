@@ -8,6 +8,7 @@ use jsonrpsee::{
 use crate::{
     ledger::{BatchJson, BlockJson, BundleJson, CheckpointJson, LeafJson, LeafProofJson, Page},
     operation::{PointJson, SignedTransactionJson, SimulationJson, SimulationMember},
+    preconfirmation::PreconfirmationJson,
     set::{BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
     text::{AddressText, HashText},
@@ -34,6 +35,10 @@ pub trait Quorate {
     /// How far an operation has come.
     #[method(name = "transactionStatus")]
     async fn transaction_status(&self, id: HashText) -> RpcResult<TransactionStatus>;
+
+    /// The next proposer's promise that a pending operation will stand in its block.
+    #[method(name = "preconfirm")]
+    async fn preconfirm(&self, id: HashText) -> RpcResult<PreconfirmationJson>;
 
     /// A leaf with its Merkle proof.
     #[method(name = "leaf")]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    builder, devnet, doctor, generate, genesis, prover, sequencer, verify, wallet,
+    builder, devnet, doctor, generate, genesis, prover, restart, sequencer, verify, wallet,
 };
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -57,6 +57,8 @@ enum Command {
     Wallet(wallet::WalletArgs),
     /// Make a genesis file for development, or look at one
     Genesis(genesis::GenesisArgs),
+    /// Go on without history: sign a restart, combine signatures, make a database of them
+    Restart(restart::RestartArgs),
     /// Check whether this machine is fit to run a node
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -123,6 +125,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
         Command::Verify(args) => verify::run(&args, output),
         Command::Wallet(args) => wallet::run(args, &sources, output),
         Command::Genesis(args) => genesis::run(&args, output),
+        Command::Restart(args) => restart::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, &sources, output),
         Command::Completions(args) => generate::completions(&args, output),
         Command::Man(args) => generate::man(&args, output),

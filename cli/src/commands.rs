@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod genesis;
 pub(crate) mod prover;
+pub(crate) mod restart;
 pub(crate) mod sequencer;
 pub(crate) mod verify;
 pub(crate) mod wallet;

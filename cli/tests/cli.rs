@@ -118,6 +118,10 @@ fn every_command_explains_itself_and_knows_json() {
         "genesis",
         "genesis new",
         "genesis show",
+        "restart",
+        "restart sign",
+        "restart combine",
+        "restart apply",
         "doctor",
         "completions",
         "man",
@@ -432,4 +436,82 @@ fn completions_and_man_pages_name_every_command() {
     }
     let page = std::fs::read_to_string(bench.path("pages").join("quorate-verify.1")).expect("read");
     assert!(page.contains("\\-\\-genesis"), "{page}");
+}
+
+/// Four operators restart a development chain from genesis: each signs, one combines, each makes a database.
+#[test]
+fn three_of_four_operators_restart_a_chain_and_one_key_signs_one_restart() {
+    let bench = Bench::new();
+    bench.expect(0, &["genesis", "new", "genesis.json", "--validators", "4"]);
+    for index in 0..4 {
+        let scalar = keccak256(format!("QUORATE/cli/devnet/validator/{index}/v1").as_bytes());
+        bench.write(&format!("key-{index}"), hex::encode(scalar).as_bytes());
+    }
+    let sign = |index: u32, last: &str, out: &str, code: i32| {
+        let key = format!("file:{}", bench.path(&format!("key-{index}")).display());
+        let data = format!("data-{index}");
+        let words = [
+            "restart",
+            "sign",
+            "--genesis",
+            "genesis.json",
+            "--data",
+            &data,
+            "--validator-key",
+            &key,
+            "--last-height",
+            last,
+            "--out",
+            out,
+        ];
+        text(&bench.expect(code, &words).stderr)
+    };
+    for index in 0..3 {
+        sign(index, "500", &format!("signed-{index}"), 0);
+    }
+    sign(3, "501", "signed-3", 0);
+    let lower = sign(0, "499", "again", 1);
+    assert!(lower.contains("at least the number above"), "{lower}");
+
+    let combine = |files: &[&str], out: &str, code: i32| {
+        let words = [
+            &[
+                "restart",
+                "combine",
+                "--genesis",
+                "genesis.json",
+                "--out",
+                out,
+            ],
+            files,
+        ];
+        text(&bench.expect(code, &words.concat()).stderr)
+    };
+    let few = combine(&["signed-0", "signed-1"], "few", 1);
+    assert!(few.contains("weight 2 of 4"), "{few}");
+    let mixed = combine(&["signed-0", "signed-1", "signed-3"], "mixed", 1);
+    assert!(mixed.contains("last height 501"), "{mixed}");
+    let damaged = bench.write(
+        "damaged",
+        &std::fs::read(bench.path("signed-2")).expect("read")[1..],
+    );
+    combine(&["signed-0", "signed-1", &damaged], "none", 4);
+    combine(&["signed-0", "signed-1", "signed-2"], "certificate", 0);
+
+    let apply = [
+        "restart",
+        "apply",
+        "--genesis",
+        "genesis.json",
+        "--certificate",
+        "certificate",
+    ];
+    for data in ["data-0", "data-3", "follower"] {
+        let made = bench.json(&[apply.as_slice(), &["--data", data]].concat());
+        assert_eq!(made["last_height"], 500);
+        assert_eq!(made["signed_weight"], "3");
+    }
+    let twice = bench.expect(3, &[apply.as_slice(), &["--data", "data-0"]].concat());
+    let twice = text(&twice.stderr);
+    assert!(twice.contains("leave the directory agreement"), "{twice}");
 }

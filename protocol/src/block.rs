@@ -19,6 +19,7 @@ use crate::{
     inbox::InboxItem,
     number::{Epoch, Height, LeafIndex, Round},
     params::{BID_FLOOR, EPOCH_HEIGHTS},
+    restart::RestartCertificate,
     signature::{Claim, verify_batch},
     state::{LeafView, State},
     threaded::FeeLeaves,
@@ -85,7 +86,7 @@ pub struct BlockCore {
     pub payload_root: [u8; 32],
     /// Leaves that collect fees; at least one.
     pub fee_leaves: FeeLeaves,
-    /// Hash of the parent's certificate that the header carries; zero without one.
+    /// Hash of the parent's certificate, or of the restart certificate, that the header carries; zero without one.
     pub certificate_hash: [u8; 32],
     /// Newest base-layer block whose inbox items may stand in the payload.
     pub l1_origin: L1Origin,
@@ -134,8 +135,10 @@ pub struct BlockHeader {
     pub core: BlockCore,
     /// The builder's offer that the proposer took, if any.
     pub bid: Option<SignedBid>,
-    /// Certificate of the parent; none on the first block.
+    /// Certificate of the parent; none on the first block, and on the first after a restart.
     pub certificate: Option<ExtendedCertificate>,
+    /// On the first block after a restart, what stands in the place of the parent's certificate.
+    pub restart: Option<RestartCertificate>,
 }
 
 impl BlockHeader {

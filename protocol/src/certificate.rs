@@ -36,6 +36,9 @@ pub enum CertificateError {
     /// A signature on a checkpoint that is not the signer's.
     #[error("{0} is named below a checkpoint that it did not sign")]
     CheckpointSignature(L1Address),
+    /// A signature on a restart that is not the signer's.
+    #[error("{0} is named below a restart that it did not sign")]
+    RestartSignature(L1Address),
     /// An extension whose signature is not the signer's.
     #[error("the extension of {0} has a signature that is not its own")]
     ExtensionSignature(L1Address),

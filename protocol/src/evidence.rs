@@ -6,6 +6,8 @@
 //!
 //! What this module does not do: punish.
 
+mod promise;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
@@ -18,6 +20,8 @@ use crate::{
     validator::{ValidatorSet, ValidatorSignature},
     vote::{SignedProposal, SignedVote, Step, extension_digest},
 };
+
+pub use promise::BrokenPreconfirmation;
 
 /// Two signed messages that accuse their signer.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -52,6 +56,8 @@ pub enum Evidence {
     DoubleCheckpoint(Box<SignedCommitment>, Box<SignedCommitment>),
     /// Two promises for one height that no block keeps together.
     DoublePreconfirmation(SignedPreconfirmation, SignedPreconfirmation),
+    /// A promise, and a proposal of its maker's own block that does not keep it.
+    BrokenPreconfirmation(Box<BrokenPreconfirmation>),
 }
 
 /// What a validator did.
@@ -69,6 +75,8 @@ pub enum Offence {
     DoubleCheckpoint,
     /// Two promises that no block keeps together.
     DoublePreconfirmation,
+    /// A promise that its maker's own block does not keep.
+    BrokenPreconfirmation,
 }
 
 impl std::fmt::Display for Offence {
@@ -80,6 +88,7 @@ impl std::fmt::Display for Offence {
             Self::BrokenLock => "broken lock",
             Self::DoubleCheckpoint => "double checkpoint",
             Self::DoublePreconfirmation => "double preconfirmation",
+            Self::BrokenPreconfirmation => "broken preconfirmation",
         })
     }
 }
@@ -129,6 +138,7 @@ impl Evidence {
                 *heights.0.min(heights.1)
             }
             Self::DoublePreconfirmation(first, _) => first.preconfirmation.height,
+            Self::BrokenPreconfirmation(broken) => broken.promise.preconfirmation.height,
         }
     }
 
@@ -193,6 +203,18 @@ impl Evidence {
                     }
                 }
                 (first.proposer, Offence::DoublePreconfirmation)
+            }
+            Self::BrokenPreconfirmation(broken) => {
+                let offender = broken.promise.proposer;
+                // signatures first: reading a payload costs more
+                let is_signed = broken.promise.is_authentic(domain)
+                    && broken.proposal.proposer == offender
+                    && broken.proposal.is_authentic(domain);
+                if !is_signed {
+                    return Err(EvidenceError::Signature(offender));
+                }
+                broken.check(domain)?;
+                (offender, Offence::BrokenPreconfirmation)
             }
         };
         if set.weight_of(&offender) == 0 {

@@ -1,7 +1,7 @@
 //! The last blocks as the vote rule needs them: their sets, bids, burns, and the reports embedded in them
 //! (`sequencing.md`, rules 0 and 8). Part of every snapshot: with the state and genesis it is all a vote depends on.
 //!
-//! Invariants: one entry per height, consecutive, at most [`HISTORY_BLOCKS`].
+//! Invariants: one entry per height, consecutive, at most [`HISTORY_BLOCKS`]; a restart only while there is no entry.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,6 +12,7 @@ use crate::{
     block::{Block, BlockId, Entry},
     number::Height,
     params::BID_BURN_HEIGHTS_MAX,
+    restart::Restart,
     transaction::{BidHash, Domain},
     validator::ValidatorSet,
     vote::Report,
@@ -53,12 +54,29 @@ pub struct DueBurn {
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct History {
     blocks: VecDeque<Decided>,
+    /// What the next block stands on, if that is a restart and no block.
+    restart: Option<Restart>,
 }
 
 /// Reports that agree on everything but the fault.
 type Charge = (Height, BidHash, L1Address, BlockId);
 
 impl History {
+    /// Before the first block after a restart: nothing is remembered of what was before.
+    #[must_use]
+    pub fn after_restart(restart: Restart) -> Self {
+        Self {
+            blocks: VecDeque::new(),
+            restart: Some(restart),
+        }
+    }
+
+    /// What the next block stands on, if that is a restart and no block.
+    #[must_use]
+    pub fn restart(&self) -> Option<&Restart> {
+        self.restart.as_ref()
+    }
+
     /// Remembers a decided block; forgets what is too old.
     pub fn push(&mut self, block: &Block, set: &ValidatorSet, domain: &Domain) {
         let certificate = block.header.certificate.iter();
@@ -70,6 +88,7 @@ impl History {
                 Entry::BidBurn(signed) => Some(signed.hash(domain)),
                 Entry::Submission { .. } => None,
             });
+        self.restart = None;
         self.blocks.push_back(Decided {
             height: block.header.core.height,
             id: block.id(),
@@ -198,6 +217,7 @@ mod tests {
         });
         History {
             blocks: blocks.collect(),
+            restart: None,
         }
     }
 

@@ -32,6 +32,7 @@ pub mod params;
 pub mod preconfirmation;
 pub mod public_inputs;
 pub mod rebuild;
+pub mod restart;
 pub mod signature;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]

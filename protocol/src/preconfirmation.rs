@@ -3,9 +3,10 @@
 //!
 //! Two promises of one proposer for one height conflict if they give one place to two transactions, or one transaction
 //! two places: no block can keep both, so they are [`crate::evidence::Evidence::DoublePreconfirmation`]. The promise
-//! names no round: a proposer whose block lost a round may keep it in a later one of the same height.
+//! names no round: a proposer whose block lost a round may keep it in a later one of the same height. A proposal of its
+//! own block that does not keep it is [`crate::evidence::Evidence::BrokenPreconfirmation`].
 //!
-//! What this module does not do: compare a promise with the block that was decided.
+//! What this module does not do: promise that the block is decided. If another proposer's is, the promise is void.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -22,7 +23,7 @@ use crate::{
 pub struct Preconfirmation {
     /// Height of the block.
     pub height: Height,
-    /// Place among the block's signed operations, from 0.
+    /// Place among the block's signed operations, from 0; burns are not counted.
     pub place: u32,
     /// What will stand there.
     pub transaction: TransactionId,

@@ -19,6 +19,7 @@ use crate::{
     inbox::InboxItem,
     number::{Epoch, Height, Round},
     params::{BATCH_ABSORPTIONS_MAX, INBOX_PER_BATCH_MAX, LIST_SHARE, WITHDRAWALS_PER_BATCH_MAX},
+    restart::Restart,
     signature::{Claim, verify_batch},
     state::State,
     transaction::{Domain, ListHash, Submission},
@@ -223,7 +224,10 @@ pub fn check_header(header: &BlockHeader, prefix: &DecidedPrefix<'_>) -> Result<
 
 fn check_certificate(header: &BlockHeader, prefix: &DecidedPrefix<'_>) -> Result<(), InvalidBlock> {
     let Some(parent) = prefix.history.last() else {
-        let is_first = prefix.tip.height == Height(0);
+        if let Some(restart) = prefix.history.restart() {
+            return check_restart(header, restart, prefix);
+        }
+        let is_first = prefix.tip.height == Height(0) && header.restart.is_none();
         let is_empty = header.certificate.is_none() && header.core.certificate_hash == [0; 32];
         return if is_first && is_empty {
             Ok(())
@@ -231,6 +235,11 @@ fn check_certificate(header: &BlockHeader, prefix: &DecidedPrefix<'_>) -> Result
             Err(InvalidBlock::Core("the first block embeds no certificate"))
         };
     };
+    if header.restart.is_some() {
+        return Err(InvalidBlock::Core(
+            "a restart certificate above a decided block",
+        ));
+    }
     let Some(certificate) = &header.certificate else {
         return Err(InvalidBlock::Core("no certificate of the parent"));
     };
@@ -241,6 +250,28 @@ fn check_certificate(header: &BlockHeader, prefix: &DecidedPrefix<'_>) -> Result
         return Err(InvalidBlock::Core("hash of the parent's certificate"));
     }
     certificate.verify(prefix.domain, &parent.set)?;
+    Ok(())
+}
+
+/// The first block after a restart embeds the certificate of that restart and no other.
+fn check_restart(
+    header: &BlockHeader,
+    restart: &Restart,
+    prefix: &DecidedPrefix<'_>,
+) -> Result<(), InvalidBlock> {
+    if header.certificate.is_some() {
+        return Err(InvalidBlock::Core("a parent's certificate above a restart"));
+    }
+    let Some(certificate) = &header.restart else {
+        return Err(InvalidBlock::Core("no restart certificate"));
+    };
+    if certificate.restart != *restart {
+        return Err(InvalidBlock::Core("certificate of another restart"));
+    }
+    if header.core.certificate_hash != certificate.hash() {
+        return Err(InvalidBlock::Core("hash of the restart certificate"));
+    }
+    certificate.verify(prefix.domain, prefix.set)?;
     Ok(())
 }
 

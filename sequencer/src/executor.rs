@@ -8,6 +8,7 @@
 mod bidding;
 mod commit;
 mod filling;
+mod promising;
 mod propose;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use protocol::{
     certificate::ExtendedCertificate,
     history::History,
     number::Height,
+    restart::RestartCertificate,
     state::State,
     transaction::{Domain, ListHash},
     validator::ValidatorSet,
@@ -33,6 +35,9 @@ use crate::{
 
 pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
+#[cfg(test)]
+pub(crate) use promising::PROMISES_MAX;
+use promising::Promised;
 pub(crate) use propose::{BLOCK_OPERATIONS, ProposeError};
 
 /// What the vote rule reads beside the state.
@@ -44,6 +49,8 @@ pub(crate) struct Decided {
     pub(crate) history: History,
     /// Certificate of the newest block, which the next one embeds.
     pub(crate) certificate: Option<ExtendedCertificate>,
+    /// What the next block embeds in its place, if nothing was decided since a restart.
+    pub(crate) restart: Option<RestartCertificate>,
 }
 
 impl Decided {
@@ -58,6 +65,19 @@ impl Decided {
             set,
             history,
             certificate,
+            restart: None,
+        }
+    }
+
+    /// The same in a database that began with this restart.
+    pub(crate) fn after(self, restart: Option<RestartCertificate>) -> Self {
+        match restart {
+            Some(restart) if self.certificate.is_none() => Self {
+                history: History::after_restart(restart.restart),
+                restart: Some(restart),
+                ..self
+            },
+            _ => self,
         }
     }
 
@@ -111,6 +131,7 @@ pub(crate) struct Executor {
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
+    promised: Mutex<Promised>,
 }
 
 impl Executor {
@@ -127,6 +148,7 @@ impl Executor {
             tip_height,
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),
+            promised: Mutex::default(),
         }
     }
 

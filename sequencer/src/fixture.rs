@@ -264,7 +264,8 @@ impl Rig {
             events,
             outlet: Outlet::new().0,
         };
-        let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent);
+        let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent)
+            .after(shared.store.restart()?);
         Ok(Self {
             executor: Arc::new(Executor::new(shared, decided, tip_height)),
             queue,

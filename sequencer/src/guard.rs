@@ -54,7 +54,10 @@ use std::{
 use protocol::{
     account::L1Address,
     block::BlockId,
+    codec::abi_word,
     number::{Height, Round},
+    preconfirmation::Preconfirmation,
+    restart::Restart,
     transaction::Domain,
     validator::{ValidatorKey, ValidatorSignature},
     vote::{Extension, ExtensionError},
@@ -218,6 +221,42 @@ impl SigningGuard {
         };
         inner.store(Record::Signed(slot, entry))?;
         Ok(signature)
+    }
+
+    /// Signs where the chain restarts, once for a last height. First, so that what is signed stays true, it gives up every
+    /// height up to that one: nothing new is signed there any more, whatever becomes of the restart.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`]; [`GuardError::Below`] if this key has signed above the last height.
+    pub fn sign_restart(&self, restart: &Restart) -> Result<ValidatorSignature, GuardError> {
+        self.catch_up(restart.last_height)?;
+        self.sign(&GuardRequest::Numbered {
+            kind: NumberedKind::Restart,
+            number: restart.last_height.0,
+            subject: [0; 32],
+            digest: restart.digest(&self.domain),
+        })
+    }
+
+    /// Signs a promise, once for its place and once for its operation.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`]. What was refused for its operation has used up its place all the same.
+    pub fn sign_promise(
+        &self,
+        promise: &Preconfirmation,
+    ) -> Result<ValidatorSignature, GuardError> {
+        let digest = promise.digest(&self.domain);
+        let request = |kind, subject| GuardRequest::Numbered {
+            kind,
+            number: promise.height.0,
+            subject,
+            digest,
+        };
+        let place = abi_word(u128::from(promise.place));
+        self.sign(&request(NumberedKind::PromisedPlace, place))?;
+        let operation = promise.transaction.0;
+        self.sign(&request(NumberedKind::PromisedOperation, operation))
     }
 
     /// Signs an extension, or returns the one that was signed before for this height, round and block.

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -33,6 +34,7 @@ use crate::{
         Gossip, GossipConfig, GossipError, GossipHandler, GossipLimits, IdentityError,
         load_or_make_identity,
     },
+    promises::Promises,
     proving::RocksQueue,
     relay::{News, Outlet, Relay, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
@@ -73,7 +75,7 @@ pub enum NodeError {
     #[error("{path} cannot be used: {source}; check space and permissions")]
     Files {
         /// The file or directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The system's words.
         source: std::io::Error,
     },
@@ -316,8 +318,8 @@ struct Opened {
 }
 
 /// Where the engine's log, the record of what was signed and the network identity lie.
-fn agreement_dir(config: &NodeConfig) -> std::path::PathBuf {
-    config.data_dir.join("agreement")
+pub(crate) fn agreement_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("agreement")
 }
 
 impl Opened {
@@ -366,7 +368,7 @@ impl Opened {
             events,
             outlet,
         };
-        let dir = agreement_dir(config);
+        let dir = agreement_dir(&config.data_dir);
         std::fs::create_dir_all(&dir).map_err(|source| NodeError::Files {
             path: dir.clone(),
             source,
@@ -401,9 +403,11 @@ impl Opened {
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let heights = tip.clone();
         let domain = shared.chain.constants.domain;
-        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent);
+        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent)
+            .after(shared.store.restart()?);
         let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
         executor.reports.restore(shared.store.charges()?);
+        executor.restore_promises()?;
         let (exchange, sold) = Exchange::new(Arc::clone(&executor));
         let exchange = Arc::new(exchange);
         let (store, outlet) = (Arc::clone(&shared.store), shared.outlet.clone());
@@ -435,7 +439,9 @@ impl Opened {
             (Arc::clone(&exchange), config.bid_leaf),
         );
         let parts = (Arc::clone(&queue), Arc::clone(&exchange));
-        let api = PublicApi::new(&config, shared.clone(), parts, requests);
+        let promises = Promises::new(Arc::clone(&executor), Arc::clone(&guard));
+        let api = PublicApi::new(&config, shared.clone(), parts, requests)
+            .promising((!config.is_follower).then_some(promises));
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
                 what,
@@ -529,7 +535,7 @@ impl Opened {
             peers: Some((Arc::clone(&relay), gossip.clone())),
             network: config.network.clone(),
             block_interval: config.block_interval,
-            dir: agreement_dir(&config),
+            dir: agreement_dir(&config.data_dir),
             is_follower: config.is_follower,
             exchange,
             bid_leaf: config.bid_leaf,

@@ -12,8 +12,10 @@ mod checkpoints;
 mod departed;
 mod ledger;
 mod open;
+mod promises;
 mod queue;
 mod record;
+mod restart;
 mod state;
 mod undecided;
 

@@ -12,5 +12,9 @@ mod bids;
 mod life;
 #[path = "node/observe.rs"]
 mod observe;
+#[path = "node/promises.rs"]
+mod promises;
+#[path = "node/restart.rs"]
+mod restart;
 #[path = "node/set.rs"]
 mod set;

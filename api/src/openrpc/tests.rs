@@ -12,6 +12,7 @@ use crate::{
         CheckpointJson, EntryJson, LeafProofJson,
     },
     operation::{SignedTransactionJson, SimulationJson},
+    preconfirmation::PreconfirmationJson,
     set::{AuthorInclusion, BidStatus, BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
 };
@@ -198,6 +199,12 @@ fn samples_of_every_answer_fit_their_schema() {
     );
     check::<BundleJson>("Bundle", json!({"number": 1, "bytes": "0x00"}));
     check::<CheckpointJson>("Checkpoint", json!({"number": 1, "bytes": "0x00"}));
+    check::<PreconfirmationJson>(
+        "Preconfirmation",
+        json!({
+            "id": hash, "height": 2, "place": 0, "proposer": address, "signature": "0x00", "tier": "preconfirmed",
+        }),
+    );
     check::<ChainInfo>(
         "Chain",
         json!({

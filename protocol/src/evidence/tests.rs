@@ -3,10 +3,12 @@
 use super::*;
 use crate::{
     Fr,
+    block::{Block, Entry},
     checkpoint::BatchCommitment,
-    number::{BatchNumber, Epoch},
+    number::{Amount, BatchNumber, Epoch, LeafIndex, Nonce},
     preconfirmation::Preconfirmation,
-    transaction::TransactionId,
+    testing::{World, amount, leaf, secret_key},
+    transaction::{Action, SignedTransaction, Submission, Transaction, TransactionId},
     validator::{Validator, ValidatorKey},
     vote::{Extension, Proposal, ProposalKind, Vote},
 };
@@ -305,4 +307,118 @@ fn two_promises_that_no_block_keeps_convict() {
         judge(&pair(forged)),
         Err(EvidenceError::Signature(_))
     ));
+}
+
+/// A world, and a block of the next height's proposer with two payments of leaf 1.
+fn promised_block() -> (World, ValidatorKey, Block, Vec<TransactionId>) {
+    let leaves = (0..4).map(|number| leaf(number, 0, 1_000_000_000));
+    let world = World::new(leaves.collect(), 4);
+    let submission = |nonce| {
+        let transaction = Transaction {
+            from: LeafIndex(1),
+            nonce: Nonce(nonce),
+            valid_until: Height(100),
+            fee: Amount::ZERO,
+            action: Action::Transfer {
+                to: LeafIndex(2),
+                amount: amount(10),
+            },
+        };
+        let key = secret_key(1);
+        Submission::Single(SignedTransaction {
+            transaction,
+            key: key.public(),
+            signature: key.sign(&transaction.message(&world.domain, false)),
+        })
+    };
+    let submissions = [submission(0), submission(1)];
+    let ids = submissions.iter().flat_map(|one| one.ids(&world.domain));
+    let ids = ids.collect();
+    let entries = submissions.map(|submission| Entry::Submission {
+        submission,
+        fee_leaves: vec![0],
+    });
+    let block = world.plain_block(vec![], entries.to_vec());
+    let author = block.header.core.author;
+    let key = world.validators.iter().find(|key| key.address() == author);
+    let key = key.unwrap().clone();
+    (world, key, block, ids)
+}
+
+#[test]
+fn a_promise_that_its_makers_own_block_does_not_keep_convicts() {
+    let (world, key, block, ids) = promised_block();
+    let core = &block.header.core;
+    let promise = |place: u32, transaction: TransactionId| {
+        Preconfirmation {
+            height: core.height,
+            place,
+            transaction,
+        }
+        .sign(&world.domain, &key)
+    };
+    let proposal = |round: u32, pol_round: Option<u32>| {
+        Proposal {
+            height: core.height,
+            round: Round(round),
+            pol_round: pol_round.map(Round),
+            block: block.id(),
+        }
+        .sign(ProposalKind::Init, &world.domain, &key)
+    };
+    let broken = |promise, proposal| BrokenPreconfirmation {
+        promise,
+        proposal,
+        core: core.clone(),
+        bid: None,
+        payload: block.payload.clone(),
+    };
+    let judge = |broken: BrokenPreconfirmation| {
+        let evidence = Evidence::BrokenPreconfirmation(Box::new(broken));
+        let finding = evidence.verify(&world.domain, &world.genesis.validators);
+        finding.map(|finding| {
+            assert_eq!(
+                (finding.offender, finding.height),
+                (key.address(), core.height)
+            );
+            finding.offence
+        })
+    };
+    let guilty = Ok(Offence::BrokenPreconfirmation);
+    let own = proposal(0, None);
+    let kept = broken(promise(1, ids[1]), own);
+    assert_eq!(judge(kept.clone()), Err(EvidenceError::Same));
+    for (place, id) in [(0, ids[1]), (2, ids[0]), (u32::MAX, ids[0])] {
+        assert_eq!(judge(broken(promise(place, id), own)), guilty);
+    }
+    // what it proposes again, or what others proposed in its name, is not its own choice
+    for other in [
+        proposal(1, None),
+        proposal(1, Some(0)),
+        proposal(0, Some(0)),
+    ] {
+        let again = judge(broken(promise(0, ids[1]), other));
+        assert!(matches!(again, Err(EvidenceError::Unrelated(_))));
+    }
+    let good = broken(promise(0, ids[1]), own);
+    let alter: [fn(&mut BrokenPreconfirmation); 3] = [
+        |one| one.payload.entries.clear(),
+        |one| one.core.timestamp_ms += 1,
+        |one| one.core.author.0[0] ^= 1,
+    ];
+    for alter in alter {
+        let mut other = good.clone();
+        alter(&mut other);
+        assert!(matches!(judge(other), Err(EvidenceError::Unrelated(_))));
+    }
+    let alter: [fn(&mut BrokenPreconfirmation); 3] = [
+        |one| one.promise.preconfirmation.place += 5,
+        |one| one.proposal.proposal.height.0 += 1,
+        |one| one.proposal.proposer.0[0] ^= 1,
+    ];
+    for alter in alter {
+        let mut forged = good.clone();
+        alter(&mut forged);
+        assert!(matches!(judge(forged), Err(EvidenceError::Signature(_))));
+    }
 }

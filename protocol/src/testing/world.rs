@@ -201,6 +201,7 @@ impl World {
             core,
             bid: None,
             certificate,
+            restart: None,
         };
         let mut block = Block { header, payload };
         self.seal(&mut block);

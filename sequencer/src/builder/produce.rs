@@ -92,6 +92,7 @@ pub(super) fn sign(
         core: offer.core.clone(),
         bid: Some(SignedBid::new(bid, domain, &config.key)),
         certificate: offer.certificate.clone(),
+        restart: None,
     }
 }
 

@@ -55,6 +55,9 @@ impl Executor {
             return Ok(None);
         };
         let decided = self.decided();
+        if decided.restart.is_some() {
+            return Ok(None); // its first block is the proposer's own
+        }
         let certificate = decided.certificate.as_ref();
         let (listed, burns) = self.on_prefix(height, |prefix| {
             (listed(certificate, prefix), burns(self, prefix, height))

@@ -115,6 +115,7 @@ impl Executor {
         next.history
             .push(&block, &decided.set, &shared.chain.constants.domain);
         next.certificate = Some(certificate.clone());
+        next.restart = None;
         let stored = StoredBlock { block, certificate };
         let changes = &effects.changes;
         let undo = undo_of(&state.state, changes);

@@ -1,4 +1,4 @@
-//! Building a block of this node's own: what the list demands first, then the pool, first come first served.
+//! Building a block of this node's own: what it has promised, what the list demands, then the pool, first come first served.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -80,7 +80,8 @@ impl Executor {
             (listed(certificate, prefix), burns(self, prefix, height))
         })?;
         let burns = burns.map_err(ProposeError::Unburnable)?;
-        let (flight, missing) = self.take_off(&listed)?;
+        let promised = self.close_promises(height);
+        let (flight, missing) = self.take_off(&promised, &listed)?;
         if !missing.is_empty() {
             return Err(ProposeError::Unlisted(missing));
         }
@@ -92,17 +93,21 @@ impl Executor {
         };
         let built = self.on_prefix(height, |prefix| {
             let filled = fill(prefix, &terms, &flight)?;
-            let core = core(
+            let mut core = core(
                 prefix,
                 (height, round, author),
                 terms.fee_leaves,
                 certificate,
                 &filled,
             );
+            if let Some(restart) = &decided.restart {
+                core.certificate_hash = restart.hash();
+            }
             let header = BlockHeader {
                 core,
                 bid: None,
                 certificate: certificate.cloned(),
+                restart: decided.restart.clone(),
             };
             Ok(finish(prefix, header, filled))
         });
@@ -115,15 +120,20 @@ impl Executor {
         Ok(proposed)
     }
 
-    /// Entries for the block, those that the list names first; and the names that are not here.
+    /// Entries for the block, what was promised first, in order, then those that the list names; and the names that are not
+    /// here.
     fn take_off(
         &self,
+        promised: &[u64],
         listed: &BTreeSet<ListHash>,
     ) -> Result<(Vec<Entry>, Vec<ListHash>), StorageError> {
         let mut pool = self.shared.pool();
         let demanded = self.demanded(&pool, listed)?;
+        let mut first = demanded.first.clone();
+        first.retain(|sequence| !promised.contains(sequence));
+        first.splice(0..0, promised.iter().copied());
         let view = self.shared.chain.view();
-        let mut flight = pool.take_off(&view, &demanded.first, BLOCK_OPERATIONS);
+        let mut flight = pool.take_off(&view, &first, BLOCK_OPERATIONS);
         let rest = demanded.rest(&flight);
         pool.mark(rest.iter().map(|entry| entry.sequence));
         flight.extend(rest);

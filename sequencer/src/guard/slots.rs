@@ -36,6 +36,9 @@ pub enum RoundKind {
     Precommit,
 }
 
+/// Heights of which promises stay stored: one is made for the next height only.
+const PROMISED_HEIGHTS_KEPT: u64 = 2;
+
 /// Messages that have a number of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum NumberedKind {
@@ -45,6 +48,20 @@ pub enum NumberedKind {
     Soft,
     /// A restart, once per last height.
     Restart,
+    /// A promise, once per (height, place).
+    PromisedPlace,
+    /// The same promise, once per (height, operation).
+    PromisedOperation,
+}
+
+impl NumberedKind {
+    /// Numbers of the kind that stay stored.
+    fn kept(self) -> u64 {
+        match self {
+            Self::Batch | Self::Soft | Self::Restart => NUMBERS_KEPT,
+            Self::PromisedPlace | Self::PromisedOperation => PROMISED_HEIGHTS_KEPT,
+        }
+    }
 }
 
 /// A place for one message.
@@ -169,10 +186,15 @@ impl Slots {
             }
             Slot::Numbered { kind, number, .. } => {
                 let mut floor = self.number_floor(kind);
-                if kind == NumberedKind::Restart {
+                let Floor { signed, passed, .. } = self.floor;
+                match kind {
                     // it ends at or above every height that anyone signed in
-                    let Floor { signed, passed, .. } = self.floor;
-                    floor = floor.max(signed.0).max(passed.0);
+                    NumberedKind::Restart => floor = floor.max(signed.0).max(passed.0),
+                    // as votes of that height
+                    NumberedKind::PromisedPlace | NumberedKind::PromisedOperation => {
+                        floor = floor.max(signed.0).max(passed.0.saturating_add(1));
+                    }
+                    NumberedKind::Batch | NumberedKind::Soft => {}
                 }
                 if number < floor {
                     return Err(Refusal { floor });
@@ -210,7 +232,7 @@ impl Slots {
         let all = at(0, [0; 32])..=at(u64::MAX, [0xff; 32]);
         match self.entries.range(all).next_back() {
             Some((Slot::Numbered { number, .. }, _)) => {
-                number.saturating_add(1).saturating_sub(NUMBERS_KEPT)
+                number.saturating_add(1).saturating_sub(kind.kept())
             }
             _ => 0,
         }

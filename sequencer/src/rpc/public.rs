@@ -12,6 +12,7 @@ use api::{
         PointJson, SignedTransactionJson, SimulatedMember, SimulationJson, SimulationMember,
         parse_group,
     },
+    preconfirmation::PreconfirmationJson,
     rpc::QuorateServer,
     set::{BidsJson, InclusionJson, ValidatorsJson},
     status::{ChainInfo, NodeStatus, Topic, TransactionStatus},
@@ -36,6 +37,7 @@ use crate::{
     builder::Exchange,
     config::NodeConfig,
     mempool::{Admission, AdmissionRequest, Origin, simulate},
+    promises::Promises,
     proving::RocksQueue,
     storage::StorageError,
 };
@@ -56,6 +58,8 @@ pub(crate) struct PublicApi {
     fee_min: Amount,
     block_interval_ms: u64,
     started: Instant,
+    /// What a validator promises of its next block.
+    promises: Option<Promises>,
 }
 
 impl PublicApi {
@@ -74,7 +78,13 @@ impl PublicApi {
             fee_min: config.mempool.fee_min,
             block_interval_ms: u64::try_from(config.block_interval.as_millis()).unwrap_or(0),
             started: Instant::now(),
+            promises: None,
         }
+    }
+
+    /// The same for a node that proposes blocks and makes promises about them.
+    pub(crate) fn promising(self, promises: Option<Promises>) -> Self {
+        Self { promises, ..self }
     }
 
     async fn admit(&self, submission: Submission) -> Result<Vec<TransactionId>, ApiError> {
@@ -212,6 +222,18 @@ impl QuorateServer for PublicApi {
 
     async fn transaction_status(&self, id: HashText) -> RpcResult<TransactionStatus> {
         Ok(self.status_of(&id.parse_id()?)?)
+    }
+
+    async fn preconfirm(&self, id: HashText) -> RpcResult<PreconfirmationJson> {
+        let id = id.parse_id()?;
+        let Some(promises) = self.promises.clone() else {
+            let reason = "this node follows and proposes no blocks: ask a validator's";
+            return Err(ApiError::new(ErrorCode::NotPreconfirmed, reason).into());
+        };
+        let signed = tokio::task::spawn_blocking(move || promises.preconfirm(id))
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        Ok(PreconfirmationJson::from(&signed))
     }
 
     async fn leaf(&self, index: u32) -> RpcResult<LeafProofJson> {

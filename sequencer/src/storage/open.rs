@@ -2,7 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::{block::BlockId, codec::to_bytes, genesis::Genesis, number::BatchNumber};
+use protocol::{
+    block::{BlockId, Tip},
+    codec::to_bytes,
+    genesis::Genesis,
+    number::BatchNumber,
+    state::State,
+};
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 
 use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
@@ -84,6 +90,11 @@ fn is_empty(path: &Path) -> bool {
     })
 }
 
+/// Whether a database is still to be made in the directory, or to be finished.
+pub(super) fn is_unmade(path: &Path) -> bool {
+    is_empty(path) || path.join(MAKING).exists()
+}
+
 fn options() -> Options {
     let mut options = Options::default();
     options.set_paranoid_checks(true);
@@ -103,6 +114,15 @@ impl Store {
     /// # Errors
     /// Why it is refused; nothing on disk has changed.
     pub(crate) fn open(path: &Path, genesis: &Genesis) -> Result<Self, StorageError> {
+        Self::open_or_make(path, genesis, |store| store.write_genesis(genesis))
+    }
+
+    /// Opens the database of this genesis; `make` writes what a new one begins with, in one batch.
+    pub(super) fn open_or_make(
+        path: &Path,
+        genesis: &Genesis,
+        make: impl FnOnce(&Self) -> Result<(), StorageError>,
+    ) -> Result<Self, StorageError> {
         let corrupt = |what: &str| StorageError::Corrupt {
             path: path.to_owned(),
             what: what.to_owned(),
@@ -112,7 +132,7 @@ impl Store {
             what: error.to_string(),
         };
         let marker = path.join(MAKING);
-        let is_new = is_empty(path) || marker.exists();
+        let is_new = is_unmade(path);
         if is_new {
             mark(path, &marker).map_err(unavailable)?;
         } else {
@@ -144,7 +164,7 @@ impl Store {
             path: path.to_owned(),
         };
         if is_new && store.read_everything()? == 0 {
-            store.write_genesis(genesis)?;
+            make(&store)?;
         }
         store.check_identity(genesis)?;
         if is_new {
@@ -182,14 +202,6 @@ impl Store {
     fn write_genesis(&self, genesis: &Genesis) -> Result<(), StorageError> {
         let state = genesis.state();
         let tip = genesis.tip();
-        let mut batch = WriteBatch::default();
-        self.put_whole_state(&mut batch, &state);
-        let record = TipRecord {
-            tip,
-            root: state.root(),
-            leaf_count: state.leaf_count(),
-        };
-        self.put(&mut batch, Column::Meta, TIP_KEY, &record);
         let open = OpenBatchRecord {
             number: BatchNumber(1),
             first_height: protocol::number::Height(1),
@@ -197,7 +209,25 @@ impl Store {
             inbox_count: tip.inbox_count,
             root: state.root(),
         };
-        self.put(&mut batch, Column::Meta, OPEN_BATCH_KEY, &open);
+        self.write_start(WriteBatch::default(), genesis, (&state, tip), &open)
+    }
+
+    /// Writes what every database begins with, and what is in the batch already.
+    pub(super) fn write_start(
+        &self,
+        mut batch: WriteBatch,
+        genesis: &Genesis,
+        (state, tip): (&State, Tip),
+        open: &OpenBatchRecord,
+    ) -> Result<(), StorageError> {
+        self.put_whole_state(&mut batch, state);
+        let record = TipRecord {
+            tip,
+            root: state.root(),
+            leaf_count: state.leaf_count(),
+        };
+        self.put(&mut batch, Column::Meta, TIP_KEY, &record);
+        self.put(&mut batch, Column::Meta, OPEN_BATCH_KEY, open);
         self.put(&mut batch, Column::Meta, GENESIS_KEY, &genesis.hash());
         let meta = self.column(Column::Meta);
         batch.put_cf(meta, SCHEMA_KEY, to_bytes(&SCHEMA));

@@ -236,6 +236,9 @@ impl Store {
                 Err(self.corrupt("height 0 is not genesis"))
             };
         }
+        if self.check_restart(tip, genesis)? {
+            return Ok(());
+        }
         let stored = self
             .block(tip.height)?
             .ok_or_else(|| self.corrupt(format!("block {} is missing", tip.height)))?;
@@ -251,7 +254,8 @@ impl Store {
     /// The last blocks up to the newest, as many as the vote rule looks back on.
     pub(crate) fn recent_blocks(&self, tip: Height) -> Result<Vec<StoredBlock>, StorageError> {
         let count = u64::try_from(HISTORY_BLOCKS).unwrap_or(u64::MAX);
-        (tip.0.saturating_sub(count) + 1..=tip.0)
+        let first = self.first_height()?;
+        (first.0.max(tip.0.saturating_sub(count) + 1)..=tip.0)
             .map(|height| {
                 let missing = || self.corrupt(format!("block {height} is missing"));
                 self.block(Height(height))?.ok_or_else(missing)

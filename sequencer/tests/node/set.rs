@@ -13,15 +13,15 @@ use tempfile::TempDir;
 
 use crate::setup::{config, genesis_of, sign_for, transfer, validator_number, wait_for};
 
-const COUNT: u8 = 4;
+pub(crate) const COUNT: u8 = 4;
 const INTERVAL: Duration = Duration::from_millis(50);
 
-struct Set {
+pub(crate) struct Set {
     dir: TempDir,
     ports: Vec<SocketAddr>,
     gossip: Vec<SocketAddr>,
     nodes: Vec<Option<(Node, HttpClient)>>,
-    domain: Domain,
+    pub(crate) domain: Domain,
 }
 
 /// Ports nobody uses now.
@@ -57,7 +57,7 @@ fn config_of(
 }
 
 impl Set {
-    async fn start(count: u8) -> Self {
+    pub(crate) async fn start(count: u8) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let logs = tracing_subscriber::fmt()
             .with_env_filter(filter)
@@ -72,15 +72,27 @@ impl Set {
             nodes: (0..count).map(|_| None).collect(),
             domain: genesis_of(count).domain(),
         };
-        // all at once: a node waits for its peers' word before it votes
-        let launched: Vec<_> = (0..count).map(|number| set.launch(number)).collect();
-        for (place, launched) in set.nodes.iter_mut().zip(launched) {
-            *place = Some(launched.await.unwrap());
-        }
+        set.start_all().await;
         set
     }
 
-    async fn start_one(&mut self, number: u8) {
+    /// All at once: a node waits for its peers' word before it votes.
+    pub(crate) async fn start_all(&mut self) {
+        let numbers = 0_u8..;
+        let launched: Vec<_> = numbers
+            .zip(&self.nodes)
+            .map(|(number, _)| self.launch(number))
+            .collect();
+        for (place, launched) in self.nodes.iter_mut().zip(launched) {
+            *place = Some(launched.await.unwrap());
+        }
+    }
+
+    pub(crate) fn data_dir(&self, number: u8) -> std::path::PathBuf {
+        self.dir.path().join(format!("node-{number}/db"))
+    }
+
+    pub(crate) async fn start_one(&mut self, number: u8) {
         let started = self.launch(number).await.unwrap();
         self.nodes[usize::from(number)] = Some(started);
     }
@@ -96,20 +108,20 @@ impl Set {
         })
     }
 
-    async fn stop_one(&mut self, number: u8) {
+    pub(crate) async fn stop_one(&mut self, number: u8) {
         let (node, _) = self.nodes[usize::from(number)].take().unwrap();
         node.stop().await.unwrap();
     }
 
-    fn client(&self, number: u8) -> &HttpClient {
+    pub(crate) fn client(&self, number: u8) -> &HttpClient {
         &self.nodes[usize::from(number)].as_ref().unwrap().1
     }
 
-    async fn height(&self, number: u8) -> u64 {
+    pub(crate) async fn height(&self, number: u8) -> u64 {
         self.client(number).status().await.unwrap().height
     }
 
-    async fn wait_for_height(&self, number: u8, height: u64) {
+    pub(crate) async fn wait_for_height(&self, number: u8, height: u64) {
         for _ in 0..1_200 {
             if self.height(number).await >= height {
                 return;
@@ -136,7 +148,7 @@ impl Set {
     }
 
     /// Stops all; none of them may have failed before.
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for (node, _) in self.nodes.into_iter().flatten() {
             node.stop().await.unwrap();
         }

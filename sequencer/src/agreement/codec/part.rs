@@ -88,7 +88,9 @@ fn check_part(part: &Part) -> Result<(), WireError> {
     let signatures = certificate
         .map(|one| one.signatures.as_slice())
         .unwrap_or_default();
-    if signatures.len() > VALIDATORS_MAX {
+    let restart = header.restart.as_ref();
+    let restarting = restart.map_or(0, |one| one.signatures.len());
+    if signatures.len().max(restarting) > VALIDATORS_MAX {
         return Err(WireError::Meaning("more signers than a set has"));
     }
     if signatures.iter().any(|one| one.extension.check().is_err()) {

@@ -33,9 +33,6 @@ use crate::{
     storage::StorageError,
 };
 
-/// The first height there is.
-const FIRST_HEIGHT: EngineHeight = EngineHeight(Height(1));
-
 /// The extension of a precommit for a block. Without the block nothing is listed.
 fn extension(executor: &Executor, height: Height, block: Option<&Block>) -> Extension {
     Extension {
@@ -141,7 +138,8 @@ impl App {
                 }
             }
             HostMsg::GetHistoryMinHeight { reply_to } => {
-                let _ = reply_to.send(FIRST_HEIGHT);
+                let first = self.executor.shared.store.first_height()?;
+                let _ = reply_to.send(EngineHeight(first));
             }
             // a part that completes a block is answered when the block is judged
             HostMsg::ReceivedProposalPart { part, .. } => {

@@ -122,7 +122,10 @@ impl App {
                             return Ok(Done::Nothing);
                         }
                     };
-                sold = bid_leaf.and_then(|leaf| choose(executor, &exchange, leaf, &judged));
+                // a builder's block would not begin with what was promised
+                sold = bid_leaf
+                    .filter(|_| !executor.has_promised(height))
+                    .and_then(|leaf| choose(executor, &exchange, leaf, &judged));
                 if let Some(header) = &sold {
                     store.write_sold(header)?;
                 }
