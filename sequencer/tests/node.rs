@@ -8,7 +8,17 @@ mod setup;
 mod bad_input;
 #[path = "node/bids.rs"]
 mod bids;
+#[path = "node/blind.rs"]
+mod blind;
+#[path = "node/bridge.rs"]
+mod bridge;
 #[path = "node/life.rs"]
 mod life;
+#[path = "node/market.rs"]
+mod market;
+#[path = "node/missing.rs"]
+mod missing;
 #[path = "node/set.rs"]
 mod set;
+#[path = "node/thief.rs"]
+mod thief;

@@ -36,8 +36,8 @@ use crate::{ACCOUNTS, FOUR};
 const BLOCKS: u64 = 20;
 /// Flood and quiet may differ so much.
 const SLOWER_MAX: u64 = 2;
-/// Most memory of a node, whatever it is sent: the caches and limits of its parts, added up with room to spare.
-const MEMORY_KB_MAX: u64 = 512 << 10;
+/// Most memory of a node, whatever it is sent: four times what a quiet one holds, for allocators and slow machines.
+const MEMORY_KB_MAX: u64 = 256 << 10;
 /// Between two badly signed operations to one node's RPC.
 const RPC_PAUSE: Duration = Duration::from_millis(10);
 /// Between two volleys of one gossiping stranger.
@@ -186,6 +186,7 @@ async fn pace_ms(set: &mut Set) -> u64 {
     intervals[intervals.len() / 2]
 }
 
+#[expect(clippy::print_stderr, reason = "figures, for who changes a limit")]
 #[tokio::test(flavor = "multi_thread")]
 async fn floods_at_every_door_neither_halve_the_pace_nor_fill_the_memory_slow() {
     let mut set = Set::start(FOUR, ACCOUNTS);
@@ -215,10 +216,14 @@ async fn floods_at_every_door_neither_halve_the_pace_nor_fill_the_memory_slow() 
     let flooded = pace_ms(&mut set).await;
     assert!(attackers.try_join_next().is_none(), "an attacker has ended");
     attackers.shutdown().await;
-    for number in 0..set.count() {
-        let peak = set.peak_memory_kb(number);
-        assert!(peak <= MEMORY_KB_MAX, "node {number} has held {peak} KiB");
-    }
+    let peaks: Vec<u64> = (0..set.count())
+        .map(|node| set.peak_memory_kb(node))
+        .collect();
+    eprintln!(
+        "a block every {quiet} ms, flooded every {flooded} ms; KiB of the nodes at most {peaks:?}"
+    );
+    let peak = peaks.iter().max().expect("four nodes");
+    assert!(*peak <= MEMORY_KB_MAX, "a node has held {peak} KiB");
     assert!(
         flooded <= SLOWER_MAX * quiet,
         "a block every {flooded} ms, and every {quiet} ms without the flood"

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use api::rpc::QuorateClient;
+
 use crate::payer::Load;
 use crate::set::Set;
 use crate::{ACCOUNTS, FOUR};
@@ -65,8 +67,14 @@ async fn a_deaf_node_and_then_a_mute_one_hold_up_nobody_and_catch_up_slow() {
     links.heal();
     set.advance(3).await;
     links.mute(1);
-    let target = set.highest().await + 5;
+    tokio::time::sleep(IN_FLIGHT).await;
+    let unheard = set.highest().await + 1;
+    let target = unheard + 5;
     set.reach_on(&[0, 2, 3], target).await;
+    for height in unheard..=target {
+        let block = set.client(0).block(Some(height)).await.expect("a block");
+        assert_ne!(block.author, set.validator(1), "height {height}");
+    }
     links.heal();
     end_well(set, load).await;
 }

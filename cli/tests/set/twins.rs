@@ -47,7 +47,7 @@ async fn one_key_on_two_processes_convicts_itself_and_nobody_else_slow() {
     assert!(twin.process.wait(STOP_MAX).is_some(), "the twin goes on");
     set.advance(3).await;
     load.settle(&mut set).await;
-    let guilty = set.validator(TWIN);
+    let guilty = set.validator(TWIN).to_string();
     set.stop_all();
     let files = set.evidence();
     for file in &files {

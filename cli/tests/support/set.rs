@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::rpc::QuorateClient;
-use api::text::HashText;
+use api::text::{AddressText, HashText};
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -335,10 +335,10 @@ impl Set {
     }
 
     /// Address of a node's key.
-    pub(crate) fn validator(&self, number: usize) -> String {
+    pub(crate) fn validator(&self, number: usize) -> AddressText {
         let scalar = development_validator(number);
         let key = ValidatorKey::from_bytes(&scalar).expect("a key");
-        key.address().to_string()
+        key.address().into()
     }
 
     /// A node's height.
