@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Nobody gives up on the sold block while the proposer is away.
-const PROPOSE: Duration = Duration::from_secs(30);
+const PROPOSE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_proposer_of_a_sold_block_proposes_it_again_after_a_restart() {
@@ -25,7 +25,7 @@ async fn a_proposer_of_a_sold_block_proposes_it_again_after_a_restart() {
     let thief = Thief::start(&market.gossip_of(|_| true), &genesis(), COLLATERAL[2]).await;
     market.pay_until(1, is_sold).await;
     thief.set(Mode::Withhold);
-    let deadline = Instant::now() + PROPOSE;
+    let deadline = Instant::now() + 5 * PROPOSE;
     while thief.sold().is_empty() {
         assert!(Instant::now() < deadline, "nobody buys from the thief");
         market.pay().await;

@@ -1,4 +1,4 @@
-//! The one gossip neighbour of a node that is cut off from all others: it carries the node's questions to them and their
+//! The one gossip neighbour of nodes that are cut off from all others: it carries the nodes' questions to them and their
 //! answers back, and nothing of what is gossiped. It knows of a question only which it is.
 
 use std::{
@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Less than any question waits for its answer.
 const ANSWER_MAX: Duration = Duration::from_millis(450);
+
+/// Questions by their first byte.
+type Asked = Arc<Mutex<BTreeMap<u8, usize>>>;
 
 /// Carries nothing.
 struct Deaf;
@@ -39,7 +42,7 @@ impl GossipHandler for Deaf {
 /// Asks the others.
 struct Carrier {
     far: Gossip,
-    answered: Arc<Mutex<BTreeMap<u8, usize>>>,
+    asked: Asked,
 }
 
 #[async_trait]
@@ -50,9 +53,8 @@ impl GossipHandler for Carrier {
 
     async fn serve(&self, _: PeerId, question: Bytes) -> Option<Bytes> {
         let which = *question.first()?;
-        let answer = self.far.request(question, ANSWER_MAX).await?;
-        *self.answered.lock().unwrap().entry(which).or_default() += 1;
-        Some(answer)
+        *self.asked.lock().unwrap().entry(which).or_default() += 1;
+        self.far.request(question, ANSWER_MAX).await
     }
 
     fn is_validator_proof(&self, _: PeerId, _: &[u8]) -> Option<[u8; 20]> {
@@ -62,9 +64,9 @@ impl GossipHandler for Carrier {
 
 /// The running bridge.
 pub(crate) struct Bridge {
-    /// Where the node reaches it.
+    /// Where the nodes reach it.
     pub(crate) near: SocketAddr,
-    answered: Arc<Mutex<BTreeMap<u8, usize>>>,
+    asked: Asked,
     cancelled: CancellationToken,
 }
 
@@ -82,24 +84,24 @@ impl Bridge {
         // Two swarms, so that neither side learns addresses of the other.
         let far = Gossip::start(config(others), Arc::new(Deaf), cancelled.clone());
         let (far, _) = far.await.unwrap();
-        let answered = Arc::default();
+        let asked = Asked::default();
         let carrier = Arc::new(Carrier {
             far,
-            answered: Arc::clone(&answered),
+            asked: Arc::clone(&asked),
         });
         let near = Gossip::start(config(&[]), carrier, cancelled.clone());
         let near = near.await.unwrap().0.listen_address();
         Self {
             near,
-            answered,
+            asked,
             cancelled,
         }
     }
 
-    /// How often a question, named by its first byte, was answered.
-    pub(crate) fn answered(&self, question: u8) -> usize {
-        let answered = self.answered.lock().unwrap();
-        answered.get(&question).copied().unwrap_or(0)
+    /// How often a question, named by its first byte, was asked.
+    pub(crate) fn asked(&self, question: u8) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked.get(&question).copied().unwrap_or(0)
     }
 }
 

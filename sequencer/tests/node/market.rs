@@ -7,9 +7,11 @@ use std::{
 };
 
 use api::{
+    error::{ApiError, ErrorCode},
     ledger::{BlockJson, EntryJson},
     rpc::QuorateClient,
 };
+use jsonrpsee::core::ClientError;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::{
     account::Leaf,
@@ -24,7 +26,7 @@ use tempfile::TempDir;
 
 use crate::{
     set::{free_ports, others},
-    setup::{config, genesis_of, key, owner, sign_for, transfer, validator_number},
+    setup::{config, genesis_of, key, owner, show_logs, sign_for, transfer, validator_number},
 };
 
 /// Validators; their places come before the builders'.
@@ -71,8 +73,10 @@ pub(crate) struct Market {
     gossip: Vec<SocketAddr>,
     launched: BTreeMap<u8, Launched>,
     nodes: BTreeMap<u8, (Node, HttpClient)>,
-    /// A place that gossips with nobody but who is at this address.
-    isolated: Option<(u8, SocketAddr)>,
+    /// Places that gossip with nobody but who is at this address.
+    isolated: Option<(Vec<u8>, SocketAddr)>,
+    /// Where the payer sends.
+    pub(crate) paid_at: u8,
     /// How long a proposal is waited for, if not as usual.
     pub(crate) propose: Option<Duration>,
     domain: Domain,
@@ -82,6 +86,7 @@ pub(crate) struct Market {
 impl Market {
     /// A market in which nobody runs yet.
     pub(crate) fn new(builders: u8) -> Self {
+        show_logs();
         let count = VALIDATORS + builders;
         let mut engine = free_ports(2 * count);
         let gossip = engine.split_off(count.into());
@@ -92,6 +97,7 @@ impl Market {
             launched: BTreeMap::new(),
             nodes: BTreeMap::new(),
             isolated: None,
+            paid_at: 0,
             propose: None,
             domain: genesis().domain(),
             nonces: [0; 3],
@@ -114,9 +120,9 @@ impl Market {
         wanted.map(|(_, address)| *address).collect()
     }
 
-    /// From its next start, a place gossips with nobody but who is at this address.
-    pub(crate) fn isolate(&mut self, place: u8, neighbour: SocketAddr) {
-        self.isolated = Some((place, neighbour));
+    /// From their next start, these places gossip with nobody but who is at this address.
+    pub(crate) fn isolate(&mut self, places: &[u8], neighbour: SocketAddr) {
+        self.isolated = Some((places.to_vec(), neighbour));
     }
 
     /// Begins to start a node. All at once: a node waits for its peers' word before it votes.
@@ -154,9 +160,9 @@ impl Market {
         config.network.engine_listen = self.engine[own];
         config.network.engine_peers = others(&self.engine, self.engine[own]);
         config.network.gossip_listen = self.gossip[own];
-        config.network.gossip_peers = match self.isolated {
-            Some((alone, neighbour)) if alone == place => vec![neighbour],
-            Some((alone, _)) => self.gossip_of(|other| other != alone && other != place),
+        config.network.gossip_peers = match &self.isolated {
+            Some((alone, neighbour)) if alone.contains(&place) => vec![*neighbour],
+            Some((alone, _)) => self.gossip_of(|other| !alone.contains(&other) && other != place),
             None => others(&self.gossip, self.gossip[own]),
         };
         if let Some(propose) = self.propose {
@@ -197,13 +203,19 @@ impl Market {
         self.client(0).block(Some(height)).await.unwrap()
     }
 
-    /// Sends one operation with a fee.
+    /// Sends one operation with a fee, unless too many wait already: blocks may stand still for a while.
     pub(crate) async fn pay(&mut self) {
         let mut transaction = transfer(1, 2, self.nonces[1], 1);
         transaction.fee = Amount::new(FEE).unwrap();
-        self.nonces[1] += 1;
         let signed = sign_for(&self.domain, transaction);
-        self.client(0).send_transaction(signed).await.unwrap();
+        match self.client(self.paid_at).send_transaction(signed).await {
+            Ok(_) => self.nonces[1] += 1,
+            Err(ClientError::Call(refusal)) => {
+                let code = ApiError::from_object(&refusal).map(|error| error.code);
+                assert_eq!(code, Some(ErrorCode::NonceGap), "{refusal:?}");
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Pays until a block fulfils the condition, and returns it; looks at every block from `from` on.
