@@ -3,12 +3,16 @@
 //!
 //! Tests of a single node are quick; those of four take half a minute each.
 
+#[path = "set/clocks.rs"]
+mod clocks;
 #[path = "set/devnet.rs"]
 mod devnet;
 #[path = "set/floods.rs"]
 mod floods;
 #[path = "set/full_disk.rs"]
 mod full_disk;
+#[path = "set/heckler.rs"]
+mod heckler;
 #[path = "support/links.rs"]
 mod links;
 #[path = "set/market.rs"]

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use api::error::{ApiError, ErrorCode};
@@ -27,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::heckler::heckle;
 use crate::node::funded_key;
 use crate::payer::{CHAIN_ID, Load};
 use crate::set::Set;
@@ -207,20 +209,25 @@ async fn floods_at_every_door_neither_halve_the_pace_nor_fill_the_memory_slow() 
         }
         attackers.spawn(flood_port(rpc));
     }
-    let doors = (0..set.count()).map(|number| {
-        let [_, _, gossip] = set.ports(number);
-        SocketAddr::from((Ipv4Addr::LOCALHOST, gossip))
-    });
-    let doors = doors.collect();
-    attackers.spawn(flood_gossip(doors, chain, domain, names.path().into()));
+    let doors = |service: usize| -> Vec<SocketAddr> {
+        let ports = (0..set.count()).map(|number| set.ports(number)[service]);
+        ports
+            .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .collect()
+    };
+    let said = Arc::new(AtomicU64::new(0));
+    attackers.spawn(heckle(doors(1), Arc::clone(&said)));
+    attackers.spawn(flood_gossip(doors(2), chain, domain, names.path().into()));
     let flooded = pace_ms(&mut set).await;
     assert!(attackers.try_join_next().is_none(), "an attacker has ended");
     attackers.shutdown().await;
+    let said = said.load(Ordering::Relaxed);
+    assert!(said > BLOCKS, "the engines let nobody speak");
     let peaks: Vec<u64> = (0..set.count())
         .map(|node| set.peak_memory_kb(node))
         .collect();
     eprintln!(
-        "a block every {quiet} ms, flooded every {flooded} ms; KiB of the nodes at most {peaks:?}"
+        "a block every {quiet} ms, every {flooded} ms with {said} bad votes; KiB of the nodes at most {peaks:?}"
     );
     let peak = peaks.iter().max().expect("four nodes");
     assert!(*peak <= MEMORY_KB_MAX, "a node has held {peak} KiB");

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use api::rpc::QuorateClient;
 
+use crate::FOUR;
 use crate::payer::Load;
 use crate::set::Set;
-use crate::{ACCOUNTS, FOUR};
 
+/// Enough to have something to lose.
+const PAYERS: u32 = 2;
 /// Votes that are on their way may still decide one block.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
 /// Several rounds fit, each with a proposal and votes that lead nowhere.
@@ -18,7 +20,7 @@ const FAR: Duration = Duration::from_millis(100);
 
 /// All nodes get on, hold every payment, and none has signed twice.
 async fn end_well(mut set: Set, load: Load) {
-    set.advance(5).await;
+    set.advance(3).await;
     load.settle(&mut set).await;
     set.stop_all();
     assert_eq!(set.evidence().len(), 0);
@@ -26,8 +28,8 @@ async fn end_well(mut set: Set, load: Load) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_halves_decide_nothing_and_go_on_together_slow() {
-    let (mut set, links) = Set::start_linked(FOUR, ACCOUNTS);
-    let load = Load::start(&set, ACCOUNTS).await;
+    let (mut set, links) = Set::start_linked(FOUR, PAYERS);
+    let load = Load::start(&set, PAYERS).await;
     set.advance(5).await;
     links.split(&[0, 1]);
     tokio::time::sleep(IN_FLIGHT).await;
@@ -41,13 +43,13 @@ async fn two_halves_decide_nothing_and_go_on_together_slow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_go_on_without_the_one_cut_off_and_it_catches_up_slow() {
-    let (mut set, links) = Set::start_linked(FOUR, ACCOUNTS);
-    let load = Load::start(&set, ACCOUNTS).await;
+    let (mut set, links) = Set::start_linked(FOUR, PAYERS);
+    let load = Load::start(&set, PAYERS).await;
     set.advance(5).await;
     links.split(&[2]);
     tokio::time::sleep(IN_FLIGHT).await;
     let alone = set.height(2).await;
-    let target = set.highest().await + 10;
+    let target = set.highest().await + 6;
     set.reach_on(&[0, 1, 3], target).await;
     assert_eq!(set.height(2).await, alone, "one of four has decided");
     links.heal();
@@ -56,8 +58,8 @@ async fn three_go_on_without_the_one_cut_off_and_it_catches_up_slow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deaf_node_and_then_a_mute_one_hold_up_nobody_and_catch_up_slow() {
-    let (mut set, links) = Set::start_linked(FOUR, ACCOUNTS);
-    let load = Load::start(&set, ACCOUNTS).await;
+    let (mut set, links) = Set::start_linked(FOUR, PAYERS);
+    let load = Load::start(&set, PAYERS).await;
     set.advance(5).await;
     links.deafen(3);
     tokio::time::sleep(IN_FLIGHT).await;
@@ -81,9 +83,9 @@ async fn a_deaf_node_and_then_a_mute_one_hold_up_nobody_and_catch_up_slow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_go_on_over_slow_lines_slow() {
-    let (mut set, links) = Set::start_linked(FOUR, ACCOUNTS);
-    let load = Load::start(&set, ACCOUNTS).await;
+    let (mut set, links) = Set::start_linked(FOUR, PAYERS);
+    let load = Load::start(&set, PAYERS).await;
     links.delay(FAR);
-    set.advance(10).await;
+    set.advance(6).await;
     end_well(set, load).await;
 }
