@@ -3,15 +3,33 @@
 //!
 //! Tests of a single node are quick; those of four take half a minute each.
 
+#[path = "set/clocks.rs"]
+mod clocks;
 #[path = "set/devnet.rs"]
 mod devnet;
+#[path = "set/floods.rs"]
+mod floods;
+#[path = "set/full_disk.rs"]
+mod full_disk;
+#[path = "set/heckler.rs"]
+mod heckler;
+#[path = "support/links.rs"]
+mod links;
+#[path = "set/market.rs"]
+mod market;
 #[path = "support/node.rs"]
 #[expect(dead_code, reason = "tests of a single node use the rest")]
 mod node;
+#[path = "set/partitions.rs"]
+mod partitions;
 #[path = "set/payer.rs"]
 mod payer;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/set.rs"]
 mod set;
+#[path = "set/twins.rs"]
+mod twins;
 
 use std::time::Duration;
 

@@ -8,8 +8,16 @@ mod setup;
 mod bad_input;
 #[path = "node/bids.rs"]
 mod bids;
+#[path = "node/blind.rs"]
+mod blind;
+#[path = "node/bridge.rs"]
+mod bridge;
 #[path = "node/life.rs"]
 mod life;
+#[path = "node/market.rs"]
+mod market;
+#[path = "node/missing.rs"]
+mod missing;
 #[path = "node/observe.rs"]
 mod observe;
 #[path = "node/promises.rs"]
@@ -18,3 +26,5 @@ mod promises;
 mod restart;
 #[path = "node/set.rs"]
 mod set;
+#[path = "node/thief.rs"]
+mod thief;

@@ -17,16 +17,16 @@ use crate::node::quorate;
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// A devnet's process; killed if a test fails.
-struct Devnet {
+pub(crate) struct Devnet {
     child: Child,
     _stdout: BufReader<ChildStdout>,
     running: Value,
 }
 
 impl Devnet {
-    fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         let mut child = quorate()
-            .args(["devnet", "--workers", "0", "--accounts", "1", "--json"])
+            .args(["devnet", "--workers", "0", "--accounts", "4", "--json"])
             .args(["--port", "0", "--jobs-port", "0", "--log", "warn"])
             .args(words)
             .stdout(Stdio::piped())
@@ -48,17 +48,21 @@ impl Devnet {
         self.running["nodes"].as_array().expect("a list")
     }
 
-    fn rpc(&self, number: usize) -> String {
+    pub(crate) fn rpc(&self, number: usize) -> String {
         let url = self.nodes()[number]["rpc"].as_str().expect("a URL");
         url.to_owned()
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 
-    /// Its children, by the command lines that Linux shows.
     fn node_pids(&self) -> Vec<Pid> {
+        self.children("sequencer")
+    }
+
+    /// Its children with a word in their command lines, as Linux shows them.
+    pub(crate) fn children(&self, word: &str) -> Vec<Pid> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let mut pids = Vec::new();
         for thread in threads.expect("it runs").flatten() {
@@ -67,7 +71,7 @@ impl Devnet {
             };
             for pid in children.split_whitespace() {
                 let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                if String::from_utf8_lossy(&command).contains("sequencer") {
+                if String::from_utf8_lossy(&command).contains(word) {
                     pids.push(Pid::from_raw(pid.parse().expect("a process id")));
                 }
             }
@@ -75,7 +79,7 @@ impl Devnet {
         pids
     }
 
-    fn ended(&mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let until = Instant::now() + STOP_MAX;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
@@ -89,7 +93,7 @@ impl Devnet {
         panic!("it runs after {STOP_MAX:?}");
     }
 
-    fn is_silent(rpc: &str) -> bool {
+    pub(crate) fn is_silent(rpc: &str) -> bool {
         let address = rpc.strip_prefix("http://").expect("a URL");
         let until = Instant::now() + STOP_MAX;
         while Instant::now() < until {

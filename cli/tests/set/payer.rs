@@ -28,7 +28,7 @@ use crate::set::{PATIENCE, Set};
 /// A funded key's balance at genesis.
 const FUNDING: u128 = 1_000_000 * 1_000_000_000_000_000_000;
 /// Chain id of development chains.
-const CHAIN_ID: u64 = 31_337;
+pub(crate) const CHAIN_ID: u64 = 31_337;
 /// Pause between two payments of one payer.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Pause before an operation is offered to the next node.
@@ -49,6 +49,7 @@ struct Payer {
     leaves: u32,
     secret: SecretKey,
     domain: Domain,
+    fee: u128,
     acknowledged: Vec<Payment>,
 }
 
@@ -76,7 +77,7 @@ impl Payer {
             from: LeafIndex(self.leaf),
             nonce: Nonce(nonce),
             valid_until: Height(1 << 40),
-            fee: Amount::ZERO,
+            fee: Amount::new(self.fee).expect("a small fee"),
             action: Action::Transfer {
                 to: LeafIndex(to),
                 amount: Amount::new(amount).expect("below 2^120"),
@@ -148,6 +149,16 @@ impl Load {
     /// Starts one payer for each of `accounts` funded leaves.
     pub(crate) async fn start(set: &Set, accounts: u32) -> Self {
         let domain = set.domain().await;
+        Self::start_on(&set.clients(), domain, accounts, 0)
+    }
+
+    /// The same for nodes behind these clients, with a fee.
+    pub(crate) fn start_on(
+        clients: &[HttpClient],
+        domain: Domain,
+        accounts: u32,
+        fee: u128,
+    ) -> Self {
         let stop = CancellationToken::new();
         let running = (0..accounts).map(|account| {
             let payer = Payer {
@@ -155,9 +166,10 @@ impl Load {
                 leaves: accounts,
                 secret: funded_key(account),
                 domain,
+                fee,
                 acknowledged: Vec::new(),
             };
-            tokio::spawn(payer.run(set.clients(), stop.clone()))
+            tokio::spawn(payer.run(clients.to_vec(), stop.clone()))
         });
         Self {
             running: running.collect(),
@@ -165,31 +177,50 @@ impl Load {
         }
     }
 
-    /// Stops, waits until every node has every acknowledged payment in the same block, and checks what everybody holds;
-    /// returns how many payments there were. All nodes must run.
-    pub(crate) async fn settle(self, set: &mut Set) -> usize {
+    /// Stops, once what each payer is at is acknowledged.
+    pub(crate) async fn stop(self) -> Books {
         self.stop.cancel();
         let mut payers = Vec::new();
         for payer in self.running {
             payers.push(payer.await.expect("a payer does not panic"));
         }
-        let ids: Vec<HashText> = payers
-            .iter()
-            .flat_map(|payer| payer.acknowledged.iter().map(|payment| payment.id.clone()))
-            .collect();
-        assert!(!ids.is_empty(), "nothing was acknowledged");
+        let books = Books(payers);
+        assert!(!books.ids().is_empty(), "nothing was acknowledged");
+        books
+    }
+
+    /// Stops, waits until every node has every acknowledged payment in the same block, and checks what everybody holds;
+    /// returns how many payments there were. All nodes must run.
+    pub(crate) async fn settle(self, set: &mut Set) -> usize {
+        let books = self.stop().await;
+        let last = books.check(&set.clients()).await;
+        set.reach(last).await;
+        books.ids().len()
+    }
+}
+
+/// What payers have in writing.
+pub(crate) struct Books(Vec<Payer>);
+
+impl Books {
+    fn ids(&self) -> Vec<HashText> {
+        let payments = self.0.iter().flat_map(|payer| &payer.acknowledged);
+        payments.map(|payment| payment.id.clone()).collect()
+    }
+
+    /// Waits until every node has every acknowledged payment in the same block, and checks what everybody holds; the
+    /// last of these blocks' heights.
+    pub(crate) async fn check(&self, clients: &[HttpClient]) -> u64 {
+        let ids = self.ids();
         let mut known: Option<Vec<u64>> = None;
-        for number in 0..set.count() {
-            let heights = certified(&set.client(number), &ids, number).await;
+        for (number, client) in clients.iter().enumerate() {
+            let heights = certified(client, &ids, number).await;
             let known = known.get_or_insert_with(|| heights.clone());
             assert_eq!(*known, heights, "node {number} has them elsewhere");
         }
-        let last = known.iter().flatten().max().copied().unwrap_or(0);
-        set.reach(last).await;
-        let expected = balances(&payers);
-        for number in 0..set.count() {
-            let client = set.client(number);
-            for payer in &payers {
+        let expected = balances(&self.0);
+        for client in clients {
+            for payer in &self.0 {
                 let proof = client.leaf(payer.leaf).await.expect("a leaf");
                 let leaf = proof.verify().expect("a Merkle path");
                 let found = (leaf.balance.get(), leaf.nonce.0);
@@ -197,7 +228,7 @@ impl Load {
                 assert_eq!(found, (expected[&leaf], payer.nonce()), "leaf {leaf}");
             }
         }
-        ids.len()
+        known.into_iter().flatten().max().unwrap_or(0)
     }
 }
 
@@ -207,7 +238,8 @@ fn balances(payers: &[Payer]) -> BTreeMap<u32, u128> {
         payers.iter().map(|payer| (payer.leaf, FUNDING)).collect();
     for payer in payers {
         for payment in &payer.acknowledged {
-            *balances.get_mut(&payer.leaf).expect("a payer") -= payment.amount;
+            let cost = payment.amount + payer.fee;
+            *balances.get_mut(&payer.leaf).expect("a payer") -= cost;
             *balances.get_mut(&payment.to).expect("a payer") += payment.amount;
         }
     }

@@ -4,52 +4,34 @@
 //! The set remembers the id of every block that any node has ever shown, and compares: two ids for one height fail the
 //! test, whichever nodes and lives they come from.
 
+#[path = "disk.rs"]
+pub(crate) mod disk;
+#[path = "watch.rs"]
+mod watch;
+
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use api::rpc::QuorateClient;
 use api::text::HashText;
-use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use protocol::hash::keccak256;
-use protocol::transaction::Domain;
 
+use crate::links::Links;
 use crate::node::{Node, Process, quorate};
+use crate::ports::free_ports;
 
 /// Longest wait for a height.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-/// Longest wait for an answer: a process that stands still accepts connections and says nothing.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// Time between two looks.
-const POLL: Duration = Duration::from_millis(50);
-/// Ports of test sets: above those of devnets, below those of outgoing connections.
-const PORTS: std::ops::Range<u16> = 28_000..32_000;
 /// Ports of one node: RPC, engine, gossip.
 const PORTS_PER_NODE: usize = 3;
 
-/// Ports that nobody holds, and that no other test of this process is given.
-fn free_ports(count: usize) -> Vec<u16> {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let span = PORTS.end - PORTS.start;
-    // Test processes that run at the same time begin at different places.
-    let start = u16::try_from(std::process::id() * 61 % u32::from(span)).expect("below the span");
-    let mut listeners = Vec::with_capacity(count);
-    for _ in PORTS {
-        if listeners.len() == count {
-            break;
-        }
-        let step = GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = PORTS.start + start.wrapping_add(step) % span;
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            listeners.push((port, listener));
-        }
-    }
-    assert_eq!(listeners.len(), count, "no free ports in {PORTS:?}");
-    listeners.iter().map(|(port, _)| *port).collect()
+/// A key by the published rule of development validators.
+fn development_validator(number: usize) -> [u8; 32] {
+    keccak256(format!("QUORATE/cli/devnet/validator/{number}/v1").as_bytes())
 }
 
 /// One validator.
@@ -59,6 +41,10 @@ struct Seat {
     gossip: u16,
     node: Option<Node>,
     is_paused: bool,
+    /// The length of its files may be limited.
+    is_limited: bool,
+    /// A library that stands between it and the system.
+    preloaded: Option<PathBuf>,
     /// Its blocks up to this height were compared.
     compared: u64,
 }
@@ -73,6 +59,8 @@ impl Seat {
 pub(crate) struct Set {
     directory: tempfile::TempDir,
     seats: Vec<Seat>,
+    /// What lies between the nodes; nothing if they reach each other directly.
+    links: Option<Arc<Links>>,
     blocks: BTreeMap<u64, HashText>,
 }
 
@@ -87,25 +75,27 @@ impl Set {
             gossip: ports[2],
             node: None,
             is_paused: false,
+            is_limited: false,
+            preloaded: None,
             compared: 0,
         });
         let set = Self {
             seats: seats.collect(),
             directory,
+            links: None,
             blocks: BTreeMap::new(),
         };
         let made = quorate()
             .args(["genesis", "new", "--accounts", &accounts.to_string()])
             .args(["--validators", &count.to_string()])
-            .arg(set.path("genesis.json"))
+            .arg(set.genesis())
             .output()
             .expect("the binary runs");
         assert!(made.status.success(), "{made:?}");
         for number in 0..count {
             std::fs::create_dir(set.directory(number)).expect("a node's directory");
-            // The published rule of development validators.
-            let scalar = keccak256(format!("QUORATE/cli/devnet/validator/{number}/v1").as_bytes());
             let key = set.directory(number).join("validator.key");
+            let scalar = development_validator(number);
             std::fs::write(key, hex::encode(scalar)).expect("a key file");
         }
         set
@@ -118,12 +108,27 @@ impl Set {
         set
     }
 
+    /// A chain whose nodes all serve, and whose lines can be cut.
+    pub(crate) fn start_linked(count: usize, accounts: u32) -> (Self, Arc<Links>) {
+        let mut set = Self::new(count, accounts);
+        let services = set.seats.iter().map(|seat| [seat.engine, seat.gossip]);
+        let links = Arc::new(Links::new(&services.collect::<Vec<_>>()));
+        set.links = Some(Arc::clone(&links));
+        set.start_all();
+        (set, links)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     fn directory(&self, number: usize) -> PathBuf {
         self.path(&format!("node-{number}"))
+    }
+
+    /// File of the chain's genesis.
+    pub(crate) fn genesis(&self) -> PathBuf {
+        self.path("genesis.json")
     }
 
     /// Directory of a node's database.
@@ -136,21 +141,24 @@ impl Set {
         self.seats.len()
     }
 
-    fn command(&self, number: usize) -> Command {
-        let directory = self.directory(number);
+    /// A node with a validator's key, in a directory of its own.
+    fn command_in(&self, directory: &Path, number: usize) -> Command {
         let mut command = quorate();
+        let key = self.directory(number).join("validator.key");
         command
             .args(["sequencer", "--dev", "--json", "--log", "info"])
             .arg("--genesis")
-            .arg(self.path("genesis.json"))
+            .arg(self.genesis())
             .arg("--data")
-            .arg(self.data(number))
+            .arg(directory.join("data"))
             .arg("--validator-key")
-            .arg(format!(
-                "file:{}",
-                directory.join("validator.key").display()
-            ))
+            .arg(format!("file:{}", key.display()))
             .args(["--jobs", "127.0.0.1:0"]);
+        command
+    }
+
+    fn command(&self, number: usize) -> Command {
+        let mut command = self.command_in(&self.directory(number), number);
         let at = |port: u16| format!("127.0.0.1:{port}");
         for (other, seat) in self.seats.iter().enumerate() {
             if other == number {
@@ -158,17 +166,43 @@ impl Set {
                 command.args(["--engine-listen", &at(seat.engine)]);
                 command.args(["--gossip-listen", &at(seat.gossip)]);
             } else {
-                command.args(["--engine-peer", &at(seat.engine)]);
-                command.args(["--gossip-peer", &at(seat.gossip)]);
+                let direct = [seat.engine, seat.gossip];
+                let links = self.links.as_ref();
+                let [engine, gossip] = links.map_or(direct, |links| links.ports(number, other));
+                command.args(["--engine-peer", &at(engine)]);
+                command.args(["--gossip-peer", &at(gossip)]);
             }
         }
         command
     }
 
+    /// Starts one more process with a validator's key, without its data, and waits until it serves.
+    pub(crate) fn start_twin(&self, number: usize) -> Node {
+        let directory = self.path("twin");
+        std::fs::create_dir(&directory).expect("a node's directory");
+        let mut command = self.command_in(&directory, number);
+        for seat in &self.seats {
+            let at = |port: u16| format!("127.0.0.1:{port}");
+            command.args(["--engine-peer", &at(seat.engine)]);
+            command.args(["--gossip-peer", &at(seat.gossip)]);
+        }
+        command.args(["--listen", "127.0.0.1:0"]);
+        let process = Process::spawn(&mut command, directory.join("log"));
+        let (node, _) = process.serving().expect("the twin starts");
+        node
+    }
+
     fn spawn(&self, number: usize) -> Process {
         assert!(self.seats[number].node.is_none(), "node {number} runs");
         let log = self.directory(number).join("log");
-        Process::spawn(&mut self.command(number), log)
+        let mut command = self.command(number);
+        if self.seats[number].is_limited {
+            command = disk::unsignalled(&command);
+        }
+        if let Some(library) = &self.seats[number].preloaded {
+            command.env("LD_PRELOAD", library);
+        }
+        Process::spawn(&mut command, log)
     }
 
     fn seat(&mut self, number: usize, process: Process) {
@@ -238,6 +272,40 @@ impl Set {
         nodes.into_iter().for_each(Node::stop);
     }
 
+    /// Waits until a node ends by itself: its exit code, and what it has logged.
+    pub(crate) fn ended(&mut self, number: usize) -> (Option<i32>, String) {
+        let mut node = self.seats[number].node.take().expect("it runs");
+        let status = node.process.wait(PATIENCE);
+        let log = node.process.log();
+        let status = status.unwrap_or_else(|| panic!("node {number} goes on: {log}"));
+        (status.code(), log)
+    }
+
+    /// From its next start, a node loads this library first.
+    pub(crate) fn preload(&mut self, number: usize, library: &Path) {
+        self.seats[number].preloaded = Some(library.to_owned());
+    }
+
+    /// Where a node is reached: ports of its RPC, its engine and its gossip.
+    pub(crate) fn ports(&self, number: usize) -> [u16; PORTS_PER_NODE] {
+        let seat = &self.seats[number];
+        [seat.rpc, seat.engine, seat.gossip]
+    }
+
+    /// A node's process.
+    pub(crate) fn pid(&self, number: usize) -> Pid {
+        self.node(number).process.pid()
+    }
+
+    /// Most memory a node has held at once in this life, in KiB, as Linux counts it.
+    pub(crate) fn peak_memory_kb(&self, number: usize) -> u64 {
+        let path = format!("/proc/{}/status", self.pid(number));
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let words = line.expect("a peak").split_whitespace().next();
+        words.and_then(|word| word.parse().ok()).expect("a number")
+    }
+
     /// SIGSTOP: the node stands still, its connections stay open.
     pub(crate) fn pause(&mut self, number: usize) {
         self.node(number).process.signal(Signal::SIGSTOP);
@@ -249,124 +317,6 @@ impl Set {
         self.node(number).process.signal(Signal::SIGCONT);
         self.seats[number].is_paused = false;
     }
-
-    /// Removes the data of a node that does not run; its key stays.
-    pub(crate) fn wipe(&self, number: usize) {
-        assert!(self.seats[number].node.is_none(), "node {number} runs");
-        std::fs::remove_dir_all(self.data(number)).expect("its data");
-    }
-
-    /// Copies the data of a node that does not run; where the copy is.
-    pub(crate) fn back_up(&self, number: usize) -> PathBuf {
-        assert!(self.seats[number].node.is_none(), "node {number} runs");
-        let copy = self.directory(number).join("backup");
-        copy_directory(&self.data(number), &copy);
-        copy
-    }
-
-    /// Puts a copy in the place of a node's data.
-    pub(crate) fn restore(&self, number: usize, copy: &Path) {
-        self.wipe(number);
-        copy_directory(copy, &self.data(number));
-    }
-
-    /// Files of evidence that any node has written.
-    pub(crate) fn evidence(&self) -> Vec<PathBuf> {
-        (0..self.count())
-            .filter_map(|number| std::fs::read_dir(self.data(number).join("evidence")).ok())
-            .flatten()
-            .map(|entry| entry.expect("a file").path())
-            .collect()
-    }
-
-    /// A client of a node's RPC, of this life and all later ones.
-    pub(crate) fn client(&self, number: usize) -> HttpClient {
-        let url = format!("http://127.0.0.1:{}", self.seats[number].rpc);
-        let builder = HttpClientBuilder::default().request_timeout(ANSWER_MAX);
-        builder.build(url).expect("a client")
-    }
-
-    /// Clients of all nodes.
-    pub(crate) fn clients(&self) -> Vec<HttpClient> {
-        (0..self.count())
-            .map(|number| self.client(number))
-            .collect()
-    }
-
-    /// The chain's domain.
-    pub(crate) async fn domain(&self) -> Domain {
-        let info = self.client(0).chain().await.expect("the chain");
-        assert_eq!(info.validators.len(), self.count());
-        Domain(info.domain.parse().expect("a field element"))
-    }
-
-    /// A node's height.
-    pub(crate) async fn height(&self, number: usize) -> u64 {
-        let status = self.client(number).status().await;
-        let status = status.unwrap_or_else(|error| {
-            let log = self.node(number).process.log();
-            panic!("node {number} does not answer: {error}: {log}")
-        });
-        status.height
-    }
-
-    /// The highest height of the nodes that answer.
-    pub(crate) async fn highest(&self) -> u64 {
-        let mut highest = 0;
-        for number in self.answering() {
-            highest = highest.max(self.height(number).await);
-        }
-        highest
-    }
-
-    fn answering(&self) -> Vec<usize> {
-        (0..self.count())
-            .filter(|number| self.seats[*number].is_answering())
-            .collect()
-    }
-
-    /// Waits until every node that answers has this height, and compares all their blocks.
-    pub(crate) async fn reach(&mut self, height: u64) {
-        let until = Instant::now() + PATIENCE;
-        for number in self.answering() {
-            loop {
-                let at = self.height(number).await;
-                if at >= height {
-                    break;
-                }
-                assert!(
-                    Instant::now() < until,
-                    "node {number} is at {at}, not at {height}: {}",
-                    self.node(number).process.log()
-                );
-                tokio::time::sleep(POLL).await;
-            }
-        }
-        self.compare().await;
-    }
-
-    /// Waits for `more` blocks on every node that answers.
-    pub(crate) async fn advance(&mut self, more: u64) {
-        let height = self.highest().await + more;
-        self.reach(height).await;
-    }
-
-    /// Compares every block of every node that answers with what was ever seen at its height.
-    pub(crate) async fn compare(&mut self) {
-        for number in self.answering() {
-            let last = self.height(number).await;
-            let client = self.client(number);
-            for height in self.seats[number].compared + 1..=last {
-                let block = client.block(Some(height)).await.expect("a block");
-                let known = self
-                    .blocks
-                    .entry(height)
-                    .or_insert_with(|| block.id.clone());
-                assert_eq!(*known, block.id, "two blocks at {height}; node {number}");
-            }
-            self.seats[number].compared = last;
-        }
-    }
 }
 
 impl Drop for Set {
@@ -376,19 +326,6 @@ impl Drop for Set {
         if std::thread::panicking() {
             eprintln!("kept: {}", self.directory.path().display());
             self.directory.disable_cleanup(true);
-        }
-    }
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a directory");
-    for entry in std::fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a copy");
         }
     }
 }

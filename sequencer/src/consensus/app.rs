@@ -313,11 +313,13 @@ impl App {
             let wake = self.next_wake();
             tokio::select! {
                 () = cancelled.cancelled() => return Ok(Ended::Cancelled),
-                Some(done) = self.jobs.join_next() => {
-                    let done = done
-                        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-                    self.done(done)?;
-                }
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok(done) => self.done(done?)?,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => return Ok(Ended::Cancelled), // the runtime ends, and its tasks with it
+                    },
+                },
                 question = questions.recv() => match question {
                     Some(question) => self.answer(question)?,
                     None => return Err(ConsensusError::Stopped),

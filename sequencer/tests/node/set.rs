@@ -11,7 +11,7 @@ use protocol::transaction::Domain;
 use sequencer::{Node, NodeConfig};
 use tempfile::TempDir;
 
-use crate::setup::{config, genesis_of, sign_for, transfer, validator_number, wait_for};
+use crate::setup::{config, genesis_of, show_logs, sign_for, transfer, validator_number, wait_for};
 
 pub(crate) const COUNT: u8 = 4;
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -58,11 +58,7 @@ fn config_of(
 
 impl Set {
     pub(crate) async fn start(count: u8) -> Self {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let logs = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_test_writer();
-        let _ = logs.try_init(); // another test of this process may have done it
+        show_logs();
         let mut ports = free_ports(2 * count);
         let gossip = ports.split_off(usize::from(count));
         let mut set = Self {

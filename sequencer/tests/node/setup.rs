@@ -24,6 +24,15 @@ use sequencer::{Node, NodeConfig, ProofVerifier};
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
+/// Logs as `RUST_LOG` wants them.
+pub(crate) fn show_logs() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer();
+    let _ = logs.try_init(); // another test of this process may have done it
+}
+
 /// The one valid proof is the hash of the public inputs.
 struct HashVerifier;
 

@@ -4,9 +4,10 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -21,12 +22,15 @@ use protocol::{
     signature::SecretKey,
     transaction::{Bid, Domain, SignedBid, Submission},
     validator::ValidatorKey,
-    vote::SignedProposal,
+    vote::{Proposal, SignedProposal},
 };
 use sequencer::network::{Acceptance, Gossip, GossipConfig, GossipHandler, GossipLimits, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::key;
+
+/// Nodes that it meets may start at any time.
+const REDIAL_PAUSE: Duration = Duration::from_millis(250);
 
 /// What it does with what it sells next; then it is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,7 @@ struct Brain {
     gossip: OnceLock<Gossip>,
     taken: Arc<AtomicU64>,
     bids: Arc<AtomicU64>,
+    sold: Mutex<Vec<Proposal>>,
 }
 
 /// The running thief.
@@ -70,6 +75,7 @@ impl Thief {
             gossip: OnceLock::new(),
             taken: Arc::clone(&taken),
             bids: Arc::clone(&bids),
+            sold: Mutex::default(),
         });
         let config = GossipConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -77,7 +83,10 @@ impl Thief {
             identity: Keypair::generate_ed25519(),
             chain: genesis.hash().0,
             validator_proof: None,
-            limits: GossipLimits::default(),
+            limits: GossipLimits {
+                redial_pause_max: REDIAL_PAUSE,
+                ..GossipLimits::default()
+            },
         };
         let cancelled = CancellationToken::new();
         let handler = Arc::clone(&brain) as Arc<dyn GossipHandler>;
@@ -95,6 +104,11 @@ impl Thief {
 
     pub(crate) fn set(&self, mode: Mode) {
         self.brain.mode.store(mode as u8, Ordering::Relaxed);
+    }
+
+    /// Proposals that took its bids, as the proposers opened them.
+    pub(crate) fn sold(&self) -> Vec<Proposal> {
+        self.brain.sold.lock().unwrap().clone()
     }
 
     pub(crate) fn stop(&self) {
@@ -162,12 +176,13 @@ impl Brain {
             return;
         };
         let mut body = body;
-        let _ = SignedProposal::deserialize(&mut body).unwrap();
+        let signed = SignedProposal::deserialize(&mut body).unwrap();
         let header = BlockHeader::deserialize(&mut body).unwrap();
         if header
             .bid
             .is_some_and(|signed| signed.builder == self.key.address())
         {
+            self.sold.lock().unwrap().push(signed.proposal);
             let height = header.core.height.0;
             let _ = self
                 .taken
