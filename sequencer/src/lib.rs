@@ -25,6 +25,7 @@ mod node;
 mod proving;
 mod relay;
 mod rpc;
+mod sets;
 mod storage;
 mod telemetry;
 
@@ -36,4 +37,5 @@ pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError, Starting};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
+pub use sets::{GenesisSet, OtherSet, SET_FILE_BYTES_MAX, SetFileError, SetSource, parse_sets};
 pub use storage::{Checked, StorageError, check_database};

@@ -11,8 +11,11 @@ mod bids;
 mod checkpoints;
 mod ledger;
 mod open;
+#[cfg(test)]
+mod prefix;
 mod queue;
 mod record;
+mod sets;
 mod state;
 mod undecided;
 
@@ -26,6 +29,8 @@ use rocksdb::{
 
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
+#[cfg(test)]
+pub(crate) use prefix::write_prefix;
 pub(crate) use record::{
     BatchRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord, StoredBlock, TipRecord,
     TransactionRecord, Undo,
@@ -106,10 +111,11 @@ pub(crate) enum Column {
     Proofs,
     Bundles,
     Checkpoints,
+    Sets,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -128,6 +134,7 @@ impl Column {
         Self::Proofs,
         Self::Bundles,
         Self::Checkpoints,
+        Self::Sets,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -166,6 +173,7 @@ impl Column {
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
             Self::Checkpoints => "checkpoints",
+            Self::Sets => "sets",
         }
     }
 }

@@ -105,14 +105,19 @@ impl Executor {
         let block = Arc::unwrap_or_clone(block);
         let decided = self.decided();
         let mut next = (*decided).clone();
+        let term = &decided.term;
         next.history
-            .push(&block, &decided.set, &shared.chain.constants.domain);
+            .push(&block, &term.set, &shared.chain.constants.domain);
         next.certificate = Some(certificate.clone());
         let stored = StoredBlock { block, certificate };
         let changes = &effects.changes;
         let undo = undo_of(&state.state, changes);
         let nodes = state.state.commit(changes);
         state.height = tip.height;
+        if tip.height == term.epoch.last_height() {
+            next.term = term.following(&*self.sets, &state.state);
+        }
+        let is_first = tip.height == term.epoch.first_height();
         failpoint::pass("block.before_write");
         shared.store.write_block(&BlockWrite {
             stored: &stored,
@@ -124,6 +129,7 @@ impl Executor {
             transactions: &outcome.records,
             mentions: &outcome.mentions,
             done: &done,
+            next_set: is_first.then_some(&*term.next),
         })?;
         failpoint::pass("block.after_write");
         {
@@ -142,6 +148,10 @@ impl Executor {
         }
         pool.settle(&done);
         drop((pool, state));
+        if tip.height == term.epoch.last_height() {
+            let (epoch, set) = (term.epoch.next().0, term.next.validators().len());
+            tracing::info!(epoch, validators = set, "an epoch begins");
+        }
         self.announce(&tip, &effects, &outcome.records, started.elapsed());
         Ok(())
     }

@@ -19,7 +19,7 @@ use protocol::{
     block::Entry,
     certificate::ExtendedCertificate,
     codec::to_bytes,
-    number::{Amount, BatchNumber, Height},
+    number::{Amount, BatchNumber, Epoch, Height},
     state::LeafView,
     transaction::{SignedBid, TransactionId},
 };
@@ -344,7 +344,10 @@ impl PublicApi {
         let batch_certified = store
             .newest_checkpoint()
             .map_err(|error| internal(&error))?;
-        let set = &self.shared.chain.constants.validators;
+        let next = Height(self.shared.chain.view().tip.height.0.saturating_add(1));
+        let set = store
+            .office(Epoch::of(next))
+            .map_err(|error| internal(&error))?;
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {

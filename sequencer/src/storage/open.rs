@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::{block::BlockId, codec::to_bytes, genesis::Genesis, number::BatchNumber};
+use protocol::{
+    block::BlockId,
+    codec::to_bytes,
+    genesis::Genesis,
+    number::{BatchNumber, Epoch},
+};
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 
 use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
 
 /// Layout of the database; raised by any change of columns, keys or values.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const GENESIS_KEY: &[u8] = b"genesis";
@@ -199,6 +204,7 @@ impl Store {
         };
         self.put(&mut batch, Column::Meta, OPEN_BATCH_KEY, &open);
         self.put(&mut batch, Column::Meta, GENESIS_KEY, &genesis.hash());
+        self.put_validator_set(&mut batch, Epoch(0), &genesis.validators);
         let meta = self.column(Column::Meta);
         batch.put_cf(meta, SCHEMA_KEY, to_bytes(&SCHEMA));
         self.write(batch, Durability::Synced)

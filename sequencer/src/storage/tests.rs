@@ -295,6 +295,7 @@ fn a_long_history_does_not_slow_a_start() {
             transactions: &transactions,
             mentions: &mentions,
             done: &[],
+            next_set: None,
         };
         store.write_block(&write).unwrap();
     }
