@@ -188,7 +188,7 @@ impl Relay {
                     continue;
                 };
                 let epoch = Epoch::of(certificate.height);
-                let set = self.set_of(gossip, peer, (epoch, deadline)).await;
+                let set = self.set_of(gossip, peer, epoch).await;
                 if set.is_some_and(|set| certificate.verify(&self.domain, &set).is_ok()) {
                     highest = certificate.height;
                 }

@@ -11,8 +11,8 @@ use protocol::{
 /// Submissions told at once: 64 KiB of transfers.
 pub(super) const SUBMISSIONS_MAX: usize = 256;
 
-/// Handovers told at once: under 1 MiB of full sets.
-pub(super) const HANDOVERS_MAX: usize = 64;
+/// Handovers told at once: a block is read for each, to whoever asks.
+pub(super) const HANDOVERS_MAX: usize = 16;
 
 /// Submissions.
 #[derive(Clone, Debug, BorshSerialize)]
