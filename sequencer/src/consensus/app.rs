@@ -8,10 +8,10 @@ mod answers;
 mod bids;
 mod jobs;
 mod publish;
+mod refused;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,9 +60,9 @@ use crate::{
     evidence::EvidenceBook,
     executor::{Executor, Judged},
     guard::SigningGuard,
-    sets::OtherSet,
 };
 use bids::Watch;
+use refused::Refused;
 
 /// Verdicts worked on at a time: a faulty proposer has two Inits a round, and must not keep the good one waiting.
 const JUDGING_MAX: usize = 2;
@@ -185,47 +185,6 @@ enum Verdict {
     Unknown,
     /// The height has gone by.
     Stale,
-}
-
-/// Why a block is not valid here.
-enum Refused {
-    /// A rule of the protocol.
-    Rule(InvalidBlock),
-    /// This node expects another next set.
-    Set(OtherSet),
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rule(reason) => reason.fmt(f),
-            Self::Set(other) => {
-                let OtherSet {
-                    epoch,
-                    decided,
-                    expected,
-                    ..
-                } = other;
-                write!(
-                    f,
-                    "it names {decided} as the set of epoch {epoch}, not {expected}"
-                )
-            }
-        }
-    }
-}
-
-impl Refused {
-    /// What it means if the others decided the block all the same.
-    fn into_decided(self, height: Height) -> ConsensusError {
-        match self {
-            Self::Rule(reason) => ConsensusError::InvalidDecision {
-                height: height.0,
-                reason: reason.to_string(),
-            },
-            Self::Set(other) => other.into(),
-        }
-    }
 }
 
 /// Something to do at a time.

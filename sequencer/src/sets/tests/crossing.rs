@@ -43,10 +43,12 @@ fn one_leaves(more: &[(u64, &[(L1Address, u64)])]) -> Arc<dyn SetSource> {
     file(&chain(), &entries)
 }
 
-/// Ports nobody uses now.
+/// Ports nobody uses now, below those that systems give to outgoing connections: one of them could take the place of a
+/// node that is stopped.
 fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let listeners = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    let listeners: Vec<_> = listeners.collect();
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let bind = |port| std::net::TcpListener::bind(("127.0.0.1", port)).ok();
+    let listeners: Vec<_> = (first..32_000).filter_map(bind).take(count).collect();
     let ports = listeners.iter().map(|one| one.local_addr().unwrap());
     ports.collect()
 }
