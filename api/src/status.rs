@@ -187,7 +187,7 @@ pub struct ChainInfo {
     pub circuit_version: u64,
     /// Reference string the circuits' keys are made from.
     pub reference_string: String,
-    /// Validators who certify blocks, by address.
+    /// Validators of epoch 0, by address: those that genesis names.
     pub validators: Vec<ValidatorJson>,
     /// Leaves that collect fees, and what they collect.
     pub fee_leaves: Vec<FeeLeafInfo>,

@@ -47,6 +47,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) genesis: Option<PathBuf>,
     /// Directory of the database.
     pub(crate) data: Option<PathBuf>,
+    /// Validators of later epochs; without a file those of genesis stay.
+    pub(crate) validator_sets: Option<PathBuf>,
     /// Where the validator's key is: `file:PATH` or `env:NAME`, 64 hex digits.
     pub(crate) validator_key: Option<String>,
     /// Leaf where builders pay this validator; without one it takes no bids.
@@ -68,6 +70,7 @@ impl Default for SequencerSettings {
         Self {
             genesis: None,
             data: None,
+            validator_sets: None,
             validator_key: None,
             bid_leaf: None,
             rpc: "127.0.0.1:8545".to_owned(),

@@ -8,11 +8,14 @@ use std::time::Duration;
 use protocol::genesis::Genesis;
 use protocol::number::Amount;
 use protocol::validator::ValidatorKey;
-use sequencer::{NetworkConfig, Node, NodeConfig, NodeError, PlonkVerifier, StorageError};
+use sequencer::{
+    ConsensusError, GenesisSet, NetworkConfig, Node, NodeConfig, NodeError, PlonkVerifier,
+    SET_FILE_BYTES_MAX, SetSource, StorageError, parse_sets,
+};
 
 use crate::commands::prover::{CHUNK_MEMORY_MB, DATA_MEMORY_MB};
 use crate::exit::{CliError, Exit};
-use crate::keys;
+use crate::{files, keys};
 
 /// What a node is started with.
 pub(crate) struct Plan {
@@ -64,6 +67,26 @@ impl Plan {
     }
 }
 
+/// What this file says of the validators of later epochs; without one those of genesis stay.
+///
+/// # Errors
+/// `Usage` if it cannot be read, `Corrupt` if it is no validator set file of this chain.
+pub(crate) fn validator_sets(
+    path: Option<&Path>,
+    genesis: &Genesis,
+) -> Result<Arc<dyn SetSource>, CliError> {
+    let Some(path) = path else {
+        return Ok(Arc::new(GenesisSet));
+    };
+    let text = files::read_text(path, SET_FILE_BYTES_MAX)?;
+    parse_sets(&text, genesis).map_err(|why| {
+        let what = format!("{} is not usable", path.display());
+        let todo =
+            "use the file that the operators of this chain have agreed on (docs/validator-sets.md)";
+        CliError::new(Exit::Corrupt, what, why, todo)
+    })
+}
+
 /// Starts a node.
 ///
 /// # Errors
@@ -89,6 +112,10 @@ pub(crate) fn node_error(what: &str, data: &Path, error: &NodeError) -> CliError
         NodeError::Storage(StorageError::OtherGenesis { .. }) => (
             Exit::Usage,
             "name the directory of this chain, or an empty one",
+        ),
+        NodeError::OtherSet(_) | NodeError::Consensus(ConsensusError::OtherSet(_)) => (
+            Exit::Usage,
+            "get the validator set file that the other operators use; what is on disk is good",
         ),
         _ => (
             Exit::Unavailable,

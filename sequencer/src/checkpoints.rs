@@ -2,7 +2,7 @@
 //! a certificate that `quorate verify checkpoint` judges with no node (`sequencing.md`, rule 14).
 //!
 //! Ordering never waits for it: a node that cannot sign or hears nobody goes on. Invariants: a batch is signed once, through
-//! the guard; only signatures that verify are kept, one a validator and batch, for a bounded number of batches; two
+//! the guard; only signatures that verify under the set of the batch's epoch are kept, one a validator and batch, for a bounded number of batches; two
 //! different commitments of one validator become evidence. What this module does not do: seal batches.
 
 use std::{
@@ -15,7 +15,7 @@ use protocol::{
     checkpoint::{BatchCommitment, Checkpoint, SignedCommitment},
     codec::{field_to_be_bytes, to_bytes},
     evidence::Evidence,
-    number::BatchNumber,
+    number::{BatchNumber, Epoch},
 };
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -165,7 +165,9 @@ impl Checkpoints {
         };
         self.open().entry(record.number).or_default().own = Some(commitment.clone());
         let validator = self.guard.address();
-        if self.constants.validators.weight_of(&validator) > 0 {
+        // an epoch of a block that is here has begun
+        let set = self.store.office(commitment.epoch)?;
+        if set.weight_of(&validator) > 0 {
             match self.guard.sign(&request) {
                 Ok(signature) => {
                     let signed = SignedCommitment {
@@ -192,17 +194,28 @@ impl Checkpoints {
     /// The storage error while a checkpoint is stored.
     pub(crate) fn take(&self, signed: SignedCommitment) -> Result<Signed, StorageError> {
         let (number, validator) = (signed.commitment.batch_number, signed.validator);
-        let next = self.store.open_batch()?.number.0;
-        let is_near = number.0 < next.saturating_add(AHEAD_MAX);
+        let next = self.store.open_batch()?;
+        let epoch = signed.commitment.epoch;
+        let is_near = number.0 < next.number.0.saturating_add(AHEAD_MAX);
         let is_done = self.store.checkpoint(number)?.is_some();
-        if self.constants.validators.weight_of(&validator) == 0 {
+        let Some(set) = self.store.validator_set(epoch)? else {
+            return Ok(Signed::Known); // this node is behind by an epoch: it will be told again
+        };
+        if set.weight_of(&validator) == 0 {
             return Ok(Signed::Invalid);
         }
-        let known = self
-            .open()
-            .get(&number)
-            .and_then(|open| open.signed.get(&validator).cloned());
-        if known.as_ref() == Some(&signed) || !is_near || (is_done && known.is_none()) {
+        let (known, is_of_set) = {
+            let open = self.open();
+            let one = open.get(&number);
+            let known = one.and_then(|open| open.signed.get(&validator).cloned());
+            // sets that left long ago must not fill the table
+            let own = one.and_then(|open| open.own.as_ref());
+            let first = Epoch::of(next.first_height);
+            let is_of_set = own.map_or(epoch >= first, |own| own.epoch == epoch);
+            (known, is_of_set)
+        };
+        let is_new = known.is_none() && !is_done && is_of_set;
+        if known.as_ref() == Some(&signed) || !is_near || !(is_new || known.is_some()) {
             return Ok(Signed::Known);
         }
         if !signed.is_authentic(&self.constants.domain) {
@@ -216,7 +229,7 @@ impl Checkpoints {
             let recorded = self.evidence.record(evidence)?;
             return Ok(match recorded {
                 Recorded::New => Signed::New,
-                Recorded::Known | Recorded::Nothing => Signed::Known,
+                Recorded::Known | Recorded::Early | Recorded::Nothing => Signed::Known,
             });
         }
         {
@@ -245,7 +258,7 @@ impl Checkpoints {
             };
             Checkpoint::assemble(own.clone(), one.signed.values())
         };
-        let set = &self.constants.validators;
+        let set = &self.store.office(checkpoint.commitment.epoch)?;
         if !set.is_quorum(checkpoint.weight(set)) || self.store.checkpoint(number)?.is_some() {
             return Ok(());
         }

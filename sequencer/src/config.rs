@@ -14,7 +14,10 @@ use protocol::{
     validator::ValidatorKey,
 };
 
-use crate::proving::ProofVerifier;
+use crate::{
+    proving::ProofVerifier,
+    sets::{GenesisSet, SetSource},
+};
 
 /// Everything [`crate::Node::start`] needs.
 #[derive(Clone)]
@@ -23,8 +26,10 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// Directory of the database; made if it does not exist.
     pub data_dir: PathBuf,
-    /// Key that signs for this validator; its address is in the set that genesis names. That of a follower is not, and
-    /// signs nothing.
+    /// The validator sets of later epochs. All nodes of a chain are given the same.
+    pub sets: Arc<dyn SetSource>,
+    /// Key that signs for this validator; its address is in the set that genesis names or may be in a later one. That of
+    /// a follower is not, and signs nothing.
     pub validator_key: ValidatorKey,
     /// Whether this node only follows: it serves what the validators decide and takes no part in deciding.
     pub is_follower: bool,
@@ -51,7 +56,7 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Defaults for everything that has one: blocks every 200 ms, RPC on 127.0.0.1:8545, jobs on 127.0.0.1:8546, no
+    /// Defaults for everything that has one: the set of genesis for ever, blocks every 200 ms, RPC on 127.0.0.1:8545, jobs on 127.0.0.1:8546, no
     /// peers.
     #[must_use]
     pub fn new(
@@ -64,6 +69,7 @@ impl NodeConfig {
         Self {
             genesis,
             data_dir,
+            sets: Arc::new(GenesisSet),
             validator_key,
             is_follower: false,
             bid_leaf: None,

@@ -30,6 +30,7 @@ use crate::{
     guard::{GuardError, SigningGuard},
     network::Gossip,
     relay::Relay,
+    sets::OtherSet,
     storage::StorageError,
 };
 
@@ -63,6 +64,9 @@ pub enum ConsensusError {
         "the agreement engine stopped; the log says why. Nothing more is signed until the node is started again"
     )]
     Stopped,
+    /// The others have decided another next set than this node expects.
+    #[error(transparent)]
+    OtherSet(#[from] OtherSet),
     /// What was decided is not valid here: more than a third of the weight is faulty, or this program is.
     #[error(
         "the block decided at height {height} is not valid: {reason}; stop, keep the data directory, and report this"

@@ -18,7 +18,7 @@ use std::{
 use protocol::{evidence::Evidence, number::Epoch};
 use verifier::evidence::EvidenceFile;
 
-pub(crate) use lineage::lineage;
+pub(crate) use lineage::{handover, lineage};
 
 use crate::{
     chain::ChainConstants,
@@ -38,6 +38,8 @@ pub(crate) enum Recorded {
     New,
     /// Known already.
     Known,
+    /// Of an epoch that is not known here: this node is behind, or somebody makes sets up.
+    Early,
     /// It shows nothing.
     Nothing,
 }
@@ -101,9 +103,24 @@ impl EvidenceBook {
     /// Takes a peer's file.
     pub(crate) fn take(&self, bytes: &[u8]) -> Recorded {
         match EvidenceFile::decode(bytes) {
-            Ok(file) => self.keep(&file),
+            Ok(file) => self.keep_if_ours(&file),
             Err(_) => Recorded::Nothing,
         }
+    }
+
+    /// A file judges itself by the sets that it carries; keys that left long ago can write others than this chain's.
+    fn keep_if_ours(&self, file: &EvidenceFile) -> Recorded {
+        let links = &file.lineage.handovers;
+        if let Some(last) = links.last() {
+            let epoch = u64::try_from(links.len()).map_or(Epoch(u64::MAX), Epoch);
+            match self.store.validator_set(epoch) {
+                Ok(Some(set)) if set == last.next => {}
+                Ok(Some(_)) => return Recorded::Nothing,
+                // a failing database ends the node elsewhere
+                Ok(None) | Err(_) => return Recorded::Early,
+            }
+        }
+        self.keep(file)
     }
 
     fn keep(&self, file: &EvidenceFile) -> Recorded {

@@ -14,12 +14,13 @@ mod propose;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{
-    block::{Block, BlockEffects, BlockId, Tip},
+    account::L1Address,
+    block::{Block, BlockCore, BlockEffects, BlockId, Tip},
     certificate::ExtendedCertificate,
     history::History,
-    number::Height,
+    number::{Epoch, Height},
     restart::RestartCertificate,
-    state::State,
+    state::{LeafView, State},
     transaction::{Domain, ListHash},
     validator::ValidatorSet,
     validity::{self, DecidedPrefix, NoBaseLayer, Verdict},
@@ -30,7 +31,8 @@ use crate::{
     builder::Reports,
     mempool::{Admission, Entry},
     observed::Observed,
-    storage::StoredBlock,
+    sets::{OtherSet, SetSource, SetsError, Term},
+    storage::Store,
 };
 
 pub(crate) use bidding::{Offer, OfferOrder};
@@ -43,8 +45,8 @@ pub(crate) use propose::{BLOCK_OPERATIONS, ProposeError};
 /// What the vote rule reads beside the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
-    /// Set of every height.
-    pub(crate) set: ValidatorSet,
+    /// Sets of the next height.
+    pub(crate) term: Term,
     /// The last blocks.
     pub(crate) history: History,
     /// Certificate of the newest block, which the next one embeds.
@@ -54,23 +56,42 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    /// After the last [`protocol::history::HISTORY_BLOCKS`] blocks, in order.
-    pub(crate) fn new(set: ValidatorSet, domain: &Domain, recent: Vec<StoredBlock>) -> Self {
+    /// What the newest block on disk leaves behind: the sets in office, and the last
+    /// [`protocol::history::HISTORY_BLOCKS`] blocks, each under its own set.
+    ///
+    /// # Errors
+    /// [`SetsError`].
+    pub(crate) fn load(
+        store: &Store,
+        domain: &Domain,
+        source: &dyn SetSource,
+        (tip, state): (&Tip, &dyn LeafView),
+    ) -> Result<Self, SetsError> {
+        let term = Term::load(store, source, (tip, state))?;
+        let recent = store.recent_blocks(tip.height)?;
         let mut history = History::default();
+        let mut known: Option<(Epoch, ValidatorSet)> = None;
         for stored in &recent {
+            let epoch = Epoch::of(stored.block.header.core.height);
+            let set = match known.take() {
+                Some((of, set)) if of == epoch => set,
+                _ => store.office(epoch)?,
+            };
             history.push(&stored.block, &set, domain);
+            known = Some((epoch, set));
         }
         let certificate = recent.into_iter().last().map(|stored| stored.certificate);
-        Self {
-            set,
+        Ok(Self {
+            term,
             history,
             certificate,
             restart: None,
         }
+        .after(store.restart()?))
     }
 
     /// The same in a database that began with this restart.
-    pub(crate) fn after(self, restart: Option<RestartCertificate>) -> Self {
+    fn after(self, restart: Option<RestartCertificate>) -> Self {
         match restart {
             Some(restart) if self.certificate.is_none() => Self {
                 history: History::after_restart(restart.restart),
@@ -87,8 +108,8 @@ impl Decided {
             domain: chain.domain,
             state: chain.state,
             tip: chain.tip,
-            set: &self.set,
-            next_set_hash: self.set.hash(),
+            set: &self.term.set,
+            next_set_hash: self.term.next_hash,
             history: &self.history,
             base_layer: &NoBaseLayer,
         }
@@ -128,6 +149,7 @@ pub(crate) struct Executor {
     pub(crate) reports: Reports,
     /// What was seen of the set.
     pub(crate) observed: Observed,
+    sets: Arc<dyn SetSource>,
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
@@ -137,12 +159,13 @@ pub(crate) struct Executor {
 impl Executor {
     pub(crate) fn new(
         shared: Admission,
-        decided: Decided,
+        (decided, sets): (Decided, Arc<dyn SetSource>),
         tip_height: watch::Sender<Height>,
     ) -> Self {
         let observed = Observed::new(shared.chain.view().tip.height);
         Self {
             shared,
+            sets,
             reports: Reports::default(),
             observed,
             tip_height,
@@ -156,6 +179,24 @@ impl Executor {
     pub(crate) fn decided(&self) -> Arc<Decided> {
         let decided = self.decided.lock();
         Arc::clone(&decided.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The set of a height, as far as it is fixed: of this epoch and the next.
+    pub(crate) fn set_of(&self, height: Height) -> Option<Arc<ValidatorSet>> {
+        self.decided().term.set_of(height).map(Arc::clone)
+    }
+
+    /// Whether this key votes, is about to, or may in a later epoch.
+    pub(crate) fn may_be_validator(&self, key: &L1Address) -> bool {
+        let term = &self.decided().term;
+        term.set.weight_of(key) > 0 || term.next.weight_of(key) > 0 || self.sets.names(key)
+    }
+
+    /// Whether the header of a block at the next height names another next set than this node expects.
+    pub(crate) fn other_set(&self, core: &BlockCore) -> Option<OtherSet> {
+        let term = &self.decided().term;
+        let is_other = core.epoch == term.epoch && core.next_set_hash != term.next_hash;
+        is_other.then(|| OtherSet::new(core.height, &core.next_set_hash, &term.next_hash))
     }
 
     /// Moves with the newest committed height.

@@ -31,6 +31,7 @@ use crate::{
     mempool::{Admission, AdmissionRequest, Entry, Mempool, Origin},
     proving::{ProofVerifier, RocksQueue},
     relay::Outlet,
+    sets::{GenesisSet, SetSource, SetsError},
     storage::{StorageError, Store},
 };
 
@@ -162,13 +163,22 @@ pub(crate) fn set_of_four() -> ValidatorSet {
 
 /// The certificate of a validator whose weight is all there is.
 pub(crate) fn certify(block: &Block, key: &ValidatorKey, time_ms: u64) -> ExtendedCertificate {
-    certify_listing(block, key, time_ms, Vec::new())
+    certify_by(block, std::slice::from_ref(key), time_ms)
 }
 
-/// [`certify`], by a validator that lists these.
+/// The certificate of these validators, who sit in this order.
+pub(crate) fn certify_by(
+    block: &Block,
+    keys: &[ValidatorKey],
+    time_ms: u64,
+) -> ExtendedCertificate {
+    certify_listing(block, keys, time_ms, Vec::new())
+}
+
+/// [`certify_by`], by validators that list these.
 pub(crate) fn certify_listing(
     block: &Block,
-    key: &ValidatorKey,
+    keys: &[ValidatorKey],
     time_ms: u64,
     hashes: Vec<ListHash>,
 ) -> ExtendedCertificate {
@@ -189,16 +199,17 @@ pub(crate) fn certify_listing(
         ..Extension::default()
     };
     let digest = extension.digest(&domain(), height, round, id);
+    let signatures = keys.iter().map(|key| ExtendedSignature {
+        validator: key.address(),
+        signature: key.sign(&vote.digest(&domain())),
+        extension_signature: key.sign(&digest),
+        extension: extension.clone(),
+    });
     ExtendedCertificate {
         height,
         round,
         block: id,
-        signatures: vec![ExtendedSignature {
-            validator: key.address(),
-            signature: key.sign(&vote.digest(&domain())),
-            extension_signature: key.sign(&digest),
-            extension,
-        }],
+        signatures: signatures.collect(),
     }
 }
 
@@ -230,11 +241,26 @@ impl Rig {
         mempool: MempoolConfig,
         jobs: JobsConfig,
     ) -> Result<Self, StorageError> {
+        Self::open_epochs(genesis, Arc::new(GenesisSet), dir, (mempool, jobs)).map_err(|error| {
+            match error {
+                SetsError::Storage(error) => error,
+                SetsError::Other(other) => panic!("{other}"),
+            }
+        })
+    }
+
+    /// A chain whose sets come from this source.
+    pub(crate) fn open_epochs(
+        genesis: &Genesis,
+        sets: Arc<dyn SetSource>,
+        dir: Arc<TempDir>,
+        (mempool, jobs): (MempoolConfig, JobsConfig),
+    ) -> Result<Self, SetsError> {
         let store = Arc::new(Store::open(&dir.path().join("db"), genesis)?);
         store.read_for_start()?;
         let (state, tip) = store.load_state(genesis)?;
-        let recent = store.recent_blocks(tip.height)?;
         let constants = ChainConstants::new(genesis);
+        let decided = Decided::load(&store, &constants.domain, &*sets, (&tip, &state))?;
         let events = Events::new();
         let queue = Arc::new(RocksQueue::load(
             Arc::clone(&store),
@@ -264,10 +290,8 @@ impl Rig {
             events,
             outlet: Outlet::new().0,
         };
-        let decided = Decided::new(genesis.validators.clone(), &genesis.domain(), recent)
-            .after(shared.store.restart()?);
         Ok(Self {
-            executor: Arc::new(Executor::new(shared, decided, tip_height)),
+            executor: Arc::new(Executor::new(shared, (decided, sets), tip_height)),
             queue,
             dir,
             now_ms: tip.timestamp_ms,

@@ -28,6 +28,7 @@ mod proving;
 mod relay;
 mod restart;
 mod rpc;
+mod sets;
 mod storage;
 mod telemetry;
 
@@ -40,4 +41,5 @@ pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError, Starting};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
 pub use restart::{RestartPoint, RestartRefusal, make_restarted, sign_restart};
+pub use sets::{GenesisSet, OtherSet, SET_FILE_BYTES_MAX, SetFileError, SetSource, parse_sets};
 pub use storage::{Checked, StorageError, check_database};

@@ -38,7 +38,8 @@ use crate::{
     proving::RocksQueue,
     relay::{News, Outlet, Relay, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
-    storage::{StorageError, Store, StoredBlock},
+    sets::{OtherSet, SetsError},
+    storage::{StorageError, Store},
     telemetry,
 };
 
@@ -56,9 +57,13 @@ pub enum NodeError {
     /// Genesis is not usable.
     #[error("genesis is refused: {0}")]
     Genesis(#[from] GenesisError),
-    /// The key is not one that genesis names.
+    /// The sets that this node was given are not those that were decided.
+    #[error(transparent)]
+    OtherSet(#[from] OtherSet),
+    /// The key is not one that genesis or the validator set file names.
     #[error(
-        "genesis names validators {expected}; the key given is of {actual}: give the right key file"
+        "genesis names validators {expected}, and the validator set file does not name {actual}, whose key was given: \
+         give the right key file, or the validator set file that names it"
     )]
     ValidatorKey {
         /// Addresses genesis names.
@@ -122,6 +127,15 @@ pub enum NodeError {
     StopTimeout,
 }
 
+impl From<SetsError> for NodeError {
+    fn from(error: SetsError) -> Self {
+        match error {
+            SetsError::Storage(error) => Self::Storage(error),
+            SetsError::Other(other) => Self::OtherSet(other),
+        }
+    }
+}
+
 impl From<BatcherError> for NodeError {
     fn from(error: BatcherError) -> Self {
         match error {
@@ -160,11 +174,11 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// A key outside the set would sign for nobody.
+/// A key outside of all sets would sign for nobody. One of a later set follows until then, one that has left follows on.
 fn check_validator(config: &NodeConfig) -> Result<(), NodeError> {
     let actual = config.validator_key.address();
     let set = &config.genesis.validators;
-    let is_member = set.weight_of(&actual) > 0;
+    let is_member = set.weight_of(&actual) > 0 || config.sets.names(&actual);
     if is_member && config.is_follower {
         return Err(NodeError::FollowerKey(actual.to_string()));
     }
@@ -309,8 +323,8 @@ struct Opened {
     queue: Arc<RocksQueue>,
     /// The newest state, for the batcher to go back from.
     state: State,
-    /// The last blocks, for agreement to go on from.
-    recent: Vec<StoredBlock>,
+    /// The last blocks and the sets in office, for agreement to go on from.
+    decided: Decided,
     guard: Arc<SigningGuard>,
     /// Key of this node on both networks.
     identity: Keypair,
@@ -328,8 +342,8 @@ impl Opened {
         let store = Arc::new(Store::open(&config.data_dir, &config.genesis)?);
         let entries = store.read_for_start()?;
         let (state, tip) = store.load_state(&config.genesis)?;
-        let recent = store.recent_blocks(tip.height)?;
         let constants = ChainConstants::new(&config.genesis);
+        let decided = Decided::load(&store, &constants.domain, &*config.sets, (&tip, &state))?;
         let events = Events::new();
         let mut pool = Mempool::new(config.mempool.clone());
         for (sequence, pending) in store.pending()? {
@@ -380,7 +394,7 @@ impl Opened {
             shared,
             queue,
             state,
-            recent,
+            decided,
             guard: Arc::new(guard),
             identity,
             news,
@@ -392,7 +406,7 @@ impl Opened {
             shared,
             queue,
             state,
-            recent,
+            decided,
             guard,
             identity,
             news,
@@ -402,9 +416,7 @@ impl Opened {
         let chain = Arc::clone(&shared.chain);
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let heights = tip.clone();
-        let domain = shared.chain.constants.domain;
-        let decided = Decided::new(config.genesis.validators.clone(), &domain, recent)
-            .after(shared.store.restart()?);
+        let decided = (decided, Arc::clone(&config.sets));
         let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
         executor.reports.restore(shared.store.charges()?);
         executor.restore_promises()?;

@@ -7,6 +7,7 @@
 //! (`network`), or decide what is valid.
 
 mod blocks;
+mod handovers;
 mod message;
 mod tell;
 
@@ -23,10 +24,10 @@ use protocol::{
     certificate::ExtendedCertificate,
     checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
-    number::{BatchNumber, Height, LeafIndex},
+    number::{BatchNumber, Epoch, Height, LeafIndex},
     signature::invalid_claims,
     transaction::{Domain, ListHash, Submission},
-    validator::{ValidatorSet, ValidatorSignature},
+    validator::ValidatorSignature,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -61,7 +62,6 @@ pub(crate) struct Relay {
     requests: mpsc::Sender<AdmissionRequest>,
     evidence: Arc<EvidenceBook>,
     checkpoints: Arc<Checkpoints>,
-    validators: ValidatorSet,
     domain: Domain,
     /// Peers that are configured.
     peers: usize,
@@ -83,7 +83,6 @@ impl Relay {
             peers,
             exchange,
             bid_leaf,
-            validators: shared.chain.constants.validators.clone(),
             domain: shared.chain.constants.domain,
             shared,
             queue,
@@ -139,7 +138,7 @@ impl Relay {
         let book = Arc::clone(&self.evidence);
         match tokio::task::spawn_blocking(move || book.take(&bytes)).await {
             Ok(Recorded::New) => Acceptance::Accept,
-            Ok(Recorded::Known) | Err(_) => Acceptance::Ignore,
+            Ok(Recorded::Known | Recorded::Early) | Err(_) => Acceptance::Ignore,
             Ok(Recorded::Nothing) => Acceptance::Reject,
         }
     }
@@ -194,10 +193,14 @@ impl Relay {
                 let answer = gossip.request_from(peer, question, FETCH_TIMEOUT).await;
                 let certificate =
                     answer.and_then(|bytes| from_bytes::<ExtendedCertificate>(&bytes).ok());
-                let certificate = certificate
-                    .filter(|one| one.height > highest)
-                    .filter(|one| one.verify(&self.domain, &self.validators).is_ok());
-                highest = certificate.map_or(highest, |one| one.height);
+                let Some(certificate) = certificate.filter(|one| one.height > highest) else {
+                    continue;
+                };
+                let epoch = Epoch::of(certificate.height);
+                let set = self.set_of(gossip, peer, epoch).await;
+                if set.is_some_and(|set| certificate.verify(&self.domain, &set).is_ok()) {
+                    highest = certificate.height;
+                }
             }
             tokio::time::sleep(TIP_PAUSE).await;
         }
@@ -293,6 +296,7 @@ impl GossipHandler for Relay {
             Question::BidLeaf => self.bid_leaf.map(|leaf| Bytes::from(to_bytes(&leaf))),
             Question::Bid(name) => self.bid(&name),
             Question::Block(height, id) => self.block(height, id).await,
+            Question::Handovers(epoch) => self.handovers(epoch).await,
             Question::Tip => {
                 let tip = self.shared.chain.view().tip.height;
                 let store = Arc::clone(&self.shared.store);
@@ -307,6 +311,7 @@ impl GossipHandler for Relay {
         let signature = ValidatorSignature(proof.try_into().ok()?);
         let digest = validator_proof_digest(&self.domain, &peer.to_bytes());
         let signer = signature.signer(&digest).ok()?;
-        (self.validators.weight_of(&signer) > 0).then_some(signer.0)
+        let executor = self.exchange.executor();
+        executor.may_be_validator(&signer).then_some(signer.0)
     }
 }

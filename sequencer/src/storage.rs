@@ -12,10 +12,13 @@ mod checkpoints;
 mod departed;
 mod ledger;
 mod open;
+#[cfg(test)]
+mod prefix;
 mod promises;
 mod queue;
 mod record;
 mod restart;
+mod sets;
 mod state;
 mod undecided;
 
@@ -30,6 +33,8 @@ use rocksdb::{
 pub(crate) use departed::Departed;
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
+#[cfg(test)]
+pub(crate) use prefix::write_prefix;
 pub(crate) use record::{
     BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
     StoredBlock, TipRecord, TransactionRecord, Undo,
@@ -111,10 +116,11 @@ pub(crate) enum Column {
     Proofs,
     Bundles,
     Checkpoints,
+    Sets,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -134,6 +140,7 @@ impl Column {
         Self::Proofs,
         Self::Bundles,
         Self::Checkpoints,
+        Self::Sets,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -173,6 +180,7 @@ impl Column {
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
             Self::Checkpoints => "checkpoints",
+            Self::Sets => "sets",
         }
     }
 }

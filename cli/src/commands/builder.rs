@@ -16,7 +16,7 @@ use crate::config::{BuilderSettings, Sources, Strategy, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
 use crate::secret::SecretSource;
-use crate::service::{Plan, node_error, start};
+use crate::service::{Plan, node_error, start, validator_sets};
 use crate::{files, genesis_file, process};
 
 /// A builder proves nothing: its proof queue is for nobody, and any free port does.
@@ -35,6 +35,9 @@ pub(crate) struct BuilderArgs {
     /// Directory of the database; it is made if absent
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
+    /// File that names the validators of later epochs, the same on all nodes [default: those of genesis stay]
+    #[arg(long, value_name = "FILE")]
+    validator_sets: Option<PathBuf>,
     /// Where the key that signs bids is, as 64 hex digits: file:PATH or env:NAME
     #[arg(long, value_name = "SOURCE")]
     key: Option<String>,
@@ -98,6 +101,7 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
     let settings = sources.load([
         flag("builder.genesis", args.genesis),
         flag("builder.data", args.data),
+        flag("builder.validator_sets", args.validator_sets),
         flag("builder.key", args.key),
         flag("builder.collateral_leaf", args.collateral_leaf),
         flag("builder.collateral_key", args.collateral_key),
@@ -117,8 +121,10 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         .genesis
         .as_ref()
         .ok_or_else(|| missing("builder", "genesis"))?;
+    let genesis = genesis_file::load(genesis)?;
+    let sets = validator_sets(node.validator_sets.as_deref(), &genesis)?;
     let plan = Plan {
-        genesis: genesis_file::load(genesis)?,
+        genesis,
         data: node
             .data
             .clone()
@@ -139,6 +145,7 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
     })?;
     let mut config = plan.prepare()?;
     config.is_follower = true;
+    config.sets = sets;
     let data = config.data_dir.clone();
     let said = (
         builder.key.address().to_string(),

@@ -15,7 +15,7 @@ use crate::config::{Sources, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
 use crate::secret::SecretSource;
-use crate::service::{Plan, node_error, start};
+use crate::service::{Plan, node_error, start, validator_sets};
 use crate::wallet::amount::parse_units;
 use crate::{development, files, genesis_file, process};
 
@@ -31,6 +31,9 @@ pub(crate) struct SequencerArgs {
     /// Directory of the database; it is made if absent
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
+    /// File that names the validators of later epochs, the same on all nodes [default: those of genesis stay]
+    #[arg(long, value_name = "FILE")]
+    validator_sets: Option<PathBuf>,
     /// Where the validator's key is, as 64 hex digits: file:PATH or env:NAME
     #[arg(long, value_name = "SOURCE")]
     validator_key: Option<String>,
@@ -87,6 +90,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     let settings = sources.load([
         flag("sequencer.genesis", args.genesis),
         flag("sequencer.data", args.data),
+        flag("sequencer.validator_sets", args.validator_sets),
         flag("sequencer.validator_key", args.validator_key),
         flag("sequencer.bid_leaf", args.bid_leaf),
         flag("sequencer.rpc", args.listen),
@@ -103,6 +107,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
             .genesis
             .ok_or_else(|| missing("sequencer", "genesis"))?,
     )?;
+    let sets = validator_sets(node.validator_sets.as_deref(), &genesis)?;
     let validator = match &node.validator_key {
         Some(source) => secp256k1_key(source, "validator's key")?,
         None if args.dev && genesis.is_development() => development::validator(0),
@@ -134,6 +139,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     })?;
     let mut config = plan.prepare()?;
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
+    config.sets = sets;
     let data = config.data_dir.clone();
     let genesis_hash = config.genesis.hash().into();
     let validators = config.genesis.validators.validators().len();

@@ -23,6 +23,8 @@ pub(crate) struct BuilderSettings {
     pub(crate) genesis: Option<PathBuf>,
     /// Directory of the database.
     pub(crate) data: Option<PathBuf>,
+    /// Validators of later epochs, as the validators have it.
+    pub(crate) validator_sets: Option<PathBuf>,
     /// Where the key that signs bids is: `file:PATH` or `env:NAME`, 64 hex digits.
     pub(crate) key: Option<String>,
     /// Leaf with locked collateral.
@@ -46,6 +48,7 @@ impl Default for BuilderSettings {
         Self {
             genesis: None,
             data: None,
+            validator_sets: None,
             key: None,
             collateral_leaf: None,
             collateral_key: None,

@@ -320,7 +320,9 @@ impl Exchange {
         if !lock(&self.known).can_take(&signed) {
             return Acceptance::Ignore;
         }
-        let set = self.executor.decided().set.clone();
+        let Some(set) = self.executor.set_of(proposal.height) else {
+            return Acceptance::Ignore;
+        };
         let domain = &self.executor.shared.chain.constants.domain;
         let is_proposers = *set.proposer(proposal.height, proposal.round) == signed.proposer;
         if !is_proposers || !signed.is_authentic(domain) {

@@ -99,8 +99,8 @@ pub(super) fn sign(
 impl Producer {
     fn order(&self, height: Height) -> Option<OfferOrder> {
         let decided = self.executor.decided();
-        let author: L1Address = *decided.set.proposer(height, Round(0));
-        let can_bid = decided.set.may_take_bids()
+        let author: L1Address = *decided.term.set.proposer(height, Round(0));
+        let can_bid = decided.term.set.may_take_bids()
             && !decided.history.is_suspended(&self.config.key.address());
         can_bid.then_some(())?;
         Some(OfferOrder {

@@ -67,8 +67,12 @@ fn less_than_a_quorum_certifies_nothing_and_the_last_signature_does() {
         address: key.address(),
         weight: 1,
     });
-    let mut constants = rig.shared().chain.constants.clone();
-    constants.validators = protocol::validator::ValidatorSet::new(validators.collect()).unwrap();
+    let constants = rig.shared().chain.constants.clone();
+    let set = protocol::validator::ValidatorSet::new(validators.collect()).unwrap();
+    rig.shared()
+        .store
+        .write_validator_set(protocol::number::Epoch(0), &set)
+        .unwrap();
     let book = checkpoints(&rig, &dir, &constants);
     let store = &rig.shared().store;
     let record = store.batch(BatchNumber(1)).unwrap().unwrap();

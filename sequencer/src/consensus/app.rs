@@ -8,6 +8,7 @@ mod answers;
 mod bids;
 mod jobs;
 mod publish;
+mod refused;
 
 use std::{
     collections::BTreeMap,
@@ -63,6 +64,7 @@ use crate::{
     guard::SigningGuard,
 };
 use bids::Watch;
+use refused::Refused;
 
 /// Verdicts worked on at a time: a faulty proposer has two Inits a round, and must not keep the good one waiting.
 const JUDGING_MAX: usize = 2;
@@ -192,7 +194,7 @@ enum Done {
 /// What a judge on another thread says.
 enum Verdict {
     Valid(Judged),
-    Invalid(InvalidBlock),
+    Invalid(Refused),
     Unknown,
     /// The height has gone by.
     Stale,
@@ -220,6 +222,8 @@ pub(super) struct App {
     parts: Parts,
     heard: Heard,
     judged: BTreeMap<BlockId, Judgement>,
+    /// The last synchronised block that is not valid here: if it comes with its certificate, this node cannot go on.
+    refused: Option<(BlockId, Refused)>,
     jobs: JoinSet<Result<Done, ConsensusError>>,
     wanted: Option<Wanted>,
     decision: Option<Decision>,
@@ -268,6 +272,7 @@ impl App {
             network: engine.network.clone(),
             events: engine.events.subscribe(),
             judged: BTreeMap::new(),
+            refused: None,
             jobs: JoinSet::new(),
             wanted: None,
             decision: None,
@@ -325,7 +330,7 @@ impl App {
                     None => return Err(ConsensusError::Stopped),
                 },
                 event = self.events.recv() => match event {
-                    Ok(event) => self.observe(event),
+                    Ok(event) => self.observe(event)?,
                     Err(RecvError::Lagged(missed)) => {
                         tracing::debug!(missed, "engine events missed");
                     }
@@ -341,13 +346,20 @@ impl App {
         self.parts.height()
     }
 
-    fn set(&self) -> ValidatorSet {
-        self.executor.decided().set.clone()
+    /// The set of the height being agreed on, or of the next while the present one's block is being committed.
+    fn set(&self) -> Arc<ValidatorSet> {
+        let set = self.executor.set_of(self.height());
+        set.unwrap_or_else(|| Arc::clone(&self.executor.decided().term.set))
+    }
+
+    /// Whether this key votes at the present height.
+    fn is_seated(&self) -> bool {
+        self.role == Role::Validator && self.set().weight_of(&self.address) > 0
     }
 
     fn height_params(&self) -> HeightParams<Agreement> {
         HeightParams {
-            validator_set: Seats::from(self.set()),
+            validator_set: Seats::from((*self.set()).clone()),
             timeouts: self.pace.engine_timeouts(),
             target_time: None,
             vote_extension_policy: VoteExtensionPolicy::Required,
@@ -403,7 +415,7 @@ impl App {
     /// Tells the engine to go on, once the block is committed and its time is over.
     fn start_next_height(&mut self, now: Instant) {
         let interval = self.pace.block_interval;
-        let is_behind = self.ready.is_none() && (self.role != Role::Validator || self.is_late());
+        let is_behind = self.ready.is_none() && (!self.is_seated() || self.is_late());
         let is_due = is_behind || now >= self.started + interval;
         let is_over = self.decision.is_none() && is_due;
         if !is_over {
@@ -466,7 +478,10 @@ impl App {
     }
 
     /// What the engine has sent or heard.
-    fn observe(&mut self, event: Event<Agreement>) {
+    ///
+    /// # Errors
+    /// More than two thirds have certified what is not valid here.
+    fn observe(&mut self, event: Event<Agreement>) -> Result<(), ConsensusError> {
         let set = self.set();
         match event {
             Event::Received(message) => {
@@ -489,8 +504,18 @@ impl App {
                     });
                 }
             }
+            // only a value that its certificate names comes as far as this
+            Event::ReceivedProposedValue(value, ValueOrigin::Sync)
+                if value.height.0 == self.height() && value.validity == Validity::Invalid =>
+            {
+                let refused = self.refused.take().filter(|(id, _)| *id == value.value.0);
+                if let Some((_, refused)) = refused {
+                    return Err(refused.into_decided(self.height()));
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
 
     /// Two messages that no honest validator signs.
@@ -509,6 +534,7 @@ impl App {
         self.heard.start_height(next);
         self.watch.start_height();
         self.judged.clear();
+        self.refused = None;
         self.locks.clear();
         self.wanted = None;
         self.retry_at = None;
@@ -521,7 +547,9 @@ impl App {
 
     fn take_init(&mut self, init: Init) {
         use super::parts::Arrival;
-        let set = self.set();
+        let Some(set) = self.executor.set_of(init.signed.proposal.height) else {
+            return;
+        };
         let sold = init.header.bid.is_some().then(|| init.clone());
         let arrival = self.parts.take_init(init, &set);
         if let (Arrival::Init(..) | Arrival::Double(_), Some(init)) = (&arrival, &sold) {

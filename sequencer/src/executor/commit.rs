@@ -112,8 +112,9 @@ impl Executor {
         let block = Arc::unwrap_or_clone(block);
         let decided = self.decided();
         let mut next = (*decided).clone();
+        let term = &decided.term;
         next.history
-            .push(&block, &decided.set, &shared.chain.constants.domain);
+            .push(&block, &term.set, &shared.chain.constants.domain);
         next.certificate = Some(certificate.clone());
         next.restart = None;
         let stored = StoredBlock { block, certificate };
@@ -121,6 +122,10 @@ impl Executor {
         let undo = undo_of(&state.state, changes);
         let nodes = state.state.commit(changes);
         state.height = tip.height;
+        if tip.height == term.epoch.last_height() {
+            next.term = term.following(&*self.sets, &state.state);
+        }
+        let is_first = tip.height == term.epoch.first_height();
         failpoint::pass("block.before_write");
         shared.store.write_block(&BlockWrite {
             stored: &stored,
@@ -133,6 +138,7 @@ impl Executor {
             mentions: &outcome.mentions,
             departed: &outcome.departed,
             done: &done,
+            next_set: is_first.then_some(&*term.next),
         })?;
         failpoint::pass("block.after_write");
         {
@@ -157,12 +163,16 @@ impl Executor {
         self.observed.commit(&Committed {
             block: &stored.block,
             certificate: &stored.certificate,
-            set: &decided.set,
+            set: &term.set,
             domain: &constants.domain,
             waited: outcome.waited,
             left_out,
             now_ms,
         });
+        if tip.height == term.epoch.last_height() {
+            let (epoch, set) = (term.epoch.next().0, term.next.validators().len());
+            tracing::info!(epoch, validators = set, "an epoch begins");
+        }
         self.announce(&tip, &effects, &outcome.records, started.elapsed());
         Ok(())
     }

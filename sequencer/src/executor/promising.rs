@@ -115,7 +115,7 @@ impl Executor {
         let tip = self.tip().height;
         let height = Height(tip.0.saturating_add(1));
         let decided = self.decided();
-        let next = *decided.set.proposer(height, Round(0));
+        let next = *decided.term.set.proposer(height, Round(0));
         if next != own {
             return Err(refused(format!(
                 "this node is {own}, the next proposer (height {height}) is {next}"

@@ -157,7 +157,8 @@ fn commit_listing(rig: &Rig, block: Judged) -> ListHash {
         panic!("{listed:?}");
     };
     let (key, now_ms) = (crate::fixture::validator(), rig.now_ms);
-    let certificate = crate::fixture::certify_listing(&block.block, &key, now_ms, listed);
+    let certificate =
+        crate::fixture::certify_listing(&block.block, std::slice::from_ref(&key), now_ms, listed);
     rig.executor.commit(block, certificate, now_ms).unwrap();
     name
 }

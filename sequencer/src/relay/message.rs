@@ -3,12 +3,16 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
     block::BlockId,
-    number::Height,
+    handover::Handover,
+    number::{Epoch, Height},
     transaction::{BidHash, ListHash, Submission},
 };
 
 /// Submissions told at once: 64 KiB of transfers.
 pub(super) const SUBMISSIONS_MAX: usize = 256;
+
+/// Handovers told at once: a block is read for each, to whoever asks.
+pub(super) const HANDOVERS_MAX: usize = 16;
 
 /// Submissions.
 #[derive(Clone, Debug, BorshSerialize)]
@@ -24,6 +28,23 @@ impl BorshDeserialize for Told {
         }
         let submissions = (0..count).map(|_| Submission::deserialize_reader(reader));
         submissions.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Handovers of consecutive epochs.
+#[derive(Clone, Debug, BorshSerialize)]
+pub(super) struct Links(pub(super) Vec<Handover>);
+
+impl BorshDeserialize for Links {
+    fn deserialize_reader<R: std::io::Read>(reader: &mut R) -> std::io::Result<Self> {
+        let count = u32::deserialize_reader(reader)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > HANDOVERS_MAX {
+            let what = format!("{count} handovers, at most {HANDOVERS_MAX} are told at once");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+        }
+        let links = (0..count).map(|_| Handover::deserialize_reader(reader));
+        links.collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -49,6 +70,8 @@ pub(super) enum Question {
     Bid(BidHash),
     /// Header and payload of a valid block, decided or not.
     Block(Height, BlockId),
+    /// Handovers from an epoch on: proofs of the sets after it.
+    Handovers(Epoch),
 }
 
 #[cfg(test)]

@@ -249,7 +249,7 @@ impl PublicApi {
             .map_err(|error| internal(&error))?;
         let executor = self.exchange.executor();
         let (decided, standing) = (executor.decided(), executor.observed.standing.get());
-        let (set, weights) = (&decided.set, SetWeights::new(&decided.set));
+        let (set, weights) = (&decided.term.set, SetWeights::new(&decided.term.set));
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {

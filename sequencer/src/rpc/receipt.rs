@@ -8,7 +8,7 @@ use api::{
     status::{Evidence, Failure, Stage, StageReached, Tier, TierReached, TransactionStatus},
 };
 use protocol::{
-    number::{BatchNumber, Height},
+    number::{BatchNumber, Epoch, Height},
     transaction::TransactionId,
     validator::ValidatorSet,
 };
@@ -73,8 +73,9 @@ fn revertible_by(stage: Stage) -> String {
 
 impl PublicApi {
     /// The set that certified a height.
-    fn set_of(&self, _height: Height) -> ValidatorSet {
-        self.exchange.executor().decided().set.clone()
+    fn set_of(&self, height: Height) -> Result<ValidatorSet, ApiError> {
+        let set = self.shared.store.office(Epoch::of(height));
+        set.map_err(|error| internal(&error))
     }
 
     /// The status ladder of one operation.
@@ -139,7 +140,7 @@ impl PublicApi {
     fn pending(&self, time_ms: u64, receipt: &mut Receipt) {
         let set = self.exchange.executor().decided();
         receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
-        receipt.tier(Tier::Pending, time_ms, &set.set, None);
+        receipt.tier(Tier::Pending, time_ms, &set.term.set, None);
     }
 
     fn ordered(
@@ -160,7 +161,7 @@ impl PublicApi {
             block: stored.certificate.block.into(),
             certificate: certificate_json(&stored.certificate),
         };
-        let set = self.set_of(height);
+        let set = self.set_of(height)?;
         let signers = stored.certificate.signatures.iter();
         let signed = signers.map(|one| set.weight_of(&one.validator)).sum();
         let timestamp_ms = stored.block.header.core.timestamp_ms;
@@ -187,7 +188,7 @@ impl PublicApi {
         let Some(record) = record.map_err(|error| internal(&error))? else {
             return Ok(());
         };
-        let set = self.set_of(record.checkpoint.commitment.last_height);
+        let set = self.set_of(record.checkpoint.commitment.last_height)?;
         let signed = record.checkpoint.weight(&set);
         receipt.tier(Tier::BatchCertified, record.time_ms, &set, Some(signed));
         Ok(())

@@ -34,7 +34,7 @@ impl PublicApi {
     pub(super) fn validators_json(&self) -> ValidatorsJson {
         let executor = self.exchange.executor();
         let (decided, tip) = (executor.decided(), executor.tip());
-        let set = &decided.set;
+        let set = &decided.term.set;
         let next = *set.proposer(Height(tip.height.0.saturating_add(1)), Round(0));
         let summary = executor.observed.summary();
         let validators = set.validators().iter().map(|seat| {
@@ -107,7 +107,7 @@ impl PublicApi {
         BidsJson {
             height: tip.height.0,
             heights_max: BID_HEIGHTS_MAX,
-            may_take_bids: decided.set.may_take_bids(),
+            may_take_bids: decided.term.set.may_take_bids(),
             bids: bids.into_iter().map(|(_, bid)| bid).collect(),
         }
     }

@@ -6,7 +6,7 @@ use protocol::{
     block::{BlockId, Tip},
     codec::to_bytes,
     genesis::Genesis,
-    number::BatchNumber,
+    number::{BatchNumber, Epoch, Height},
     state::State,
 };
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
@@ -229,6 +229,13 @@ impl Store {
         self.put(&mut batch, Column::Meta, TIP_KEY, &record);
         self.put(&mut batch, Column::Meta, OPEN_BATCH_KEY, open);
         self.put(&mut batch, Column::Meta, GENESIS_KEY, &genesis.hash());
+        // after a restart nobody has the sets between: those of genesis are in office until the next epoch is over
+        let first = Height(tip.height.0.saturating_add(1));
+        let epoch = Epoch::of(first);
+        self.put_validator_set(&mut batch, epoch, &genesis.validators);
+        if first > epoch.first_height() {
+            self.put_validator_set(&mut batch, epoch.next(), &genesis.validators);
+        }
         let meta = self.column(Column::Meta);
         batch.put_cf(meta, SCHEMA_KEY, to_bytes(&SCHEMA));
         self.write(batch, Durability::Synced)

@@ -9,11 +9,12 @@ use protocol::{
     codec::{field_from_le_bytes, field_to_be_bytes, field_to_le_bytes},
     genesis::Genesis,
     history::HISTORY_BLOCKS,
-    number::{Height, LeafIndex, TokenId},
+    number::{Epoch, Height, LeafIndex, TokenId},
     params::{TREE_ARITY, TREE_LEVELS},
     state::State,
     transaction::TransactionId,
     tree::Tree,
+    validator::ValidatorSet,
 };
 use rocksdb::WriteBatch;
 
@@ -41,6 +42,8 @@ pub(crate) struct BlockWrite<'a> {
     pub(crate) departed: &'a [super::Departed],
     /// Mempool entries that are done.
     pub(crate) done: &'a [u64],
+    /// The set of the next epoch, if this block is the first that names it.
+    pub(crate) next_set: Option<&'a ValidatorSet>,
 }
 
 fn node_key(level: usize, index: usize) -> [u8; 5] {
@@ -154,6 +157,9 @@ impl Store {
         for sequence in write.done {
             self.delete(&mut batch, Column::Mempool, &sequence.to_be_bytes());
         }
+        if let Some(set) = write.next_set {
+            self.put_validator_set(&mut batch, Epoch::of(height).next(), set);
+        }
         let record = TipRecord {
             tip: write.tip,
             root: write.state.root(),
@@ -245,10 +251,21 @@ impl Store {
         if stored.block.id() != tip.id || stored.certificate.block != tip.id {
             return Err(self.corrupt(format!("block {} is not the newest one", tip.height)));
         }
+        let epoch = Epoch::of(tip.height);
         stored
             .certificate
-            .verify(&genesis.domain(), &genesis.validators)
-            .map_err(|error| self.corrupt(format!("certificate of block {}: {error}", tip.height)))
+            .verify(&genesis.domain(), &self.office(epoch)?)
+            .map_err(|error| {
+                self.corrupt(format!("certificate of block {}: {error}", tip.height))
+            })?;
+        if self.office(epoch.next())?.hash() != stored.block.header.core.next_set_hash {
+            let what = format!(
+                "the set of epoch {} is not the one that was decided",
+                epoch.next()
+            );
+            return Err(self.corrupt(what));
+        }
+        Ok(())
     }
 
     /// The last blocks up to the newest, as many as the vote rule looks back on.

@@ -297,6 +297,7 @@ fn a_long_history_does_not_slow_a_start() {
             mentions: &mentions,
             departed: &[],
             done: &[],
+            next_set: None,
         };
         store.write_block(&write).unwrap();
     }

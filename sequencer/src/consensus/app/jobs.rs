@@ -11,7 +11,8 @@ use protocol::{
 use ractor::RpcReplyPort;
 
 use super::{
-    App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Verdict, Wanted, bids::choose,
+    App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Refused, Verdict, Wanted,
+    bids::choose,
 };
 use crate::{
     agreement::{Agreement, BlockValue},
@@ -32,7 +33,10 @@ fn judge(executor: &Executor, block: Block) -> Result<Verdict, ConsensusError> {
         }
         Ok(validity::Verdict::Invalid(reason)) => {
             executor.charge_invalid(&block)?;
-            Ok(Verdict::Invalid(reason))
+            let other = executor.other_set(&block.header.core);
+            Ok(Verdict::Invalid(
+                other.map_or(Refused::Rule(reason), Refused::Set),
+            ))
         }
         Ok(validity::Verdict::Unknown(missing)) => {
             tracing::debug!(?missing, "no verdict yet");
@@ -282,14 +286,18 @@ impl App {
                 let outcome = match &verdict {
                     Verdict::Valid(_) => SyncedValueOutcome::Verdict(value),
                     Verdict::Invalid(reason) => {
-                        tracing::error!(height = self.height().0, %reason, "a decided block is not valid here");
+                        tracing::error!(height = self.height().0, %reason, "a peer's block is not valid here");
                         value.validity = Validity::Invalid;
                         SyncedValueOutcome::Verdict(value)
                     }
                     Verdict::Unknown | Verdict::Stale => SyncedValueOutcome::LocalTransientError,
                 };
-                if let Verdict::Valid(judged) = verdict {
-                    self.judged.insert(id, Judgement::Valid(judged));
+                match verdict {
+                    Verdict::Valid(judged) => {
+                        self.judged.insert(id, Judgement::Valid(judged));
+                    }
+                    Verdict::Invalid(reason) => self.refused = Some((id, reason)),
+                    Verdict::Unknown | Verdict::Stale => {}
                 }
                 let _ = reply.send(outcome); // the engine is stopping
                 self.commit_if_ready();
@@ -331,10 +339,7 @@ impl App {
                 self.commit_if_ready();
             }
             Verdict::Invalid(reason) if is_decided => {
-                return Err(ConsensusError::InvalidDecision {
-                    height: self.height().0,
-                    reason: reason.to_string(),
-                });
+                return Err(reason.into_decided(self.height()));
             }
             Verdict::Invalid(reason) => {
                 tracing::warn!(height = self.height().0, block = %id, %reason, "invalid proposal");
