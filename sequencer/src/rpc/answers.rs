@@ -19,6 +19,7 @@ use protocol::{
     number::{Amount, BatchNumber, Height},
     state::LeafView,
     transaction::SignedBid,
+    validator::ValidatorSet,
 };
 
 use verifier::checkpoint::CheckpointFile;
@@ -35,6 +36,11 @@ pub(super) fn count(number: usize) -> u64 {
 }
 
 impl PublicApi {
+    /// The set that certifies a height: one for all.
+    pub(super) fn set_of(&self, _height: Height) -> Result<ValidatorSet, ApiError> {
+        Ok(self.exchange.executor().decided().set.clone())
+    }
+
     pub(super) fn batch_of(&self, height: Height) -> Result<Option<BatchRecord>, ApiError> {
         let store = &self.shared.store;
         let number = store
@@ -248,8 +254,9 @@ impl PublicApi {
             .newest_checkpoint()
             .map_err(|error| internal(&error))?;
         let executor = self.exchange.executor();
-        let (decided, standing) = (executor.decided(), executor.observed.standing.get());
-        let (set, weights) = (&decided.set, SetWeights::new(&decided.set));
+        let standing = executor.observed.standing.get();
+        let set = self.set_of(Height(executor.tip().height.0.saturating_add(1)))?;
+        let weights = SetWeights::new(&set);
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {

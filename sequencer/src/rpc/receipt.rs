@@ -37,15 +37,24 @@ impl Receipt {
 
     /// A tier reached at a time, certified by a set with this weight of signatures.
     fn tier(&mut self, tier: Tier, time_ms: u64, set: &ValidatorSet, signed: Option<u128>) {
-        let weights = SetWeights::new(set);
+        self.push(tier, time_ms, Some(SetWeights::new(set)), signed);
+    }
+
+    fn push(
+        &mut self,
+        tier: Tier,
+        time_ms: u64,
+        weights: Option<SetWeights>,
+        signed: Option<u128>,
+    ) {
         self.tiers.push(TierReached {
             tier,
             time_ms,
             since_received_ms: 0,
             since_previous_ms: 0,
-            weights: (tier != Tier::Pending).then_some(weights),
+            weights,
             weight_signed: signed.map(|weight| u64::try_from(weight).unwrap_or(u64::MAX)),
-            revertible_by: tier.revertible_by(&weights),
+            revertible_by: tier.revertible_by(weights.as_ref()),
         });
     }
 
@@ -62,6 +71,11 @@ impl Receipt {
     }
 }
 
+fn pending(time_ms: u64, receipt: &mut Receipt) {
+    receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
+    receipt.push(Tier::Pending, time_ms, None, None);
+}
+
 /// What can still happen to an operation without a tier that says it.
 fn revertible_by(stage: Stage) -> String {
     match stage {
@@ -72,11 +86,6 @@ fn revertible_by(stage: Stage) -> String {
 }
 
 impl PublicApi {
-    /// The set that certified a height.
-    fn set_of(&self, _height: Height) -> ValidatorSet {
-        self.exchange.executor().decided().set.clone()
-    }
-
     /// The status ladder of one operation.
     pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
         let record = self
@@ -91,7 +100,7 @@ impl PublicApi {
             None => Stage::UnknownHere,
             Some(TransactionRecord::Pending { received_ms, .. }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 Stage::Pending
             }
             Some(TransactionRecord::Failed {
@@ -101,7 +110,7 @@ impl PublicApi {
                 reason,
             }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 let hint = ErrorCode::from_number(code)
                     .map_or("", ErrorCode::hint)
                     .to_owned();
@@ -118,7 +127,7 @@ impl PublicApi {
                 place,
             }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 self.ordered((height, place), ordered_ms, &mut receipt)?
             }
         };
@@ -134,12 +143,6 @@ impl PublicApi {
             tiers,
             failure,
         })
-    }
-
-    fn pending(&self, time_ms: u64, receipt: &mut Receipt) {
-        let set = self.exchange.executor().decided();
-        receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
-        receipt.tier(Tier::Pending, time_ms, &set.set, None);
     }
 
     fn ordered(
@@ -160,7 +163,7 @@ impl PublicApi {
             block: stored.certificate.block.into(),
             certificate: certificate_json(&stored.certificate),
         };
-        let set = self.set_of(height);
+        let set = self.set_of(height)?;
         let signers = stored.certificate.signatures.iter();
         let signed = signers.map(|one| set.weight_of(&one.validator)).sum();
         let timestamp_ms = stored.block.header.core.timestamp_ms;
@@ -187,7 +190,7 @@ impl PublicApi {
         let Some(record) = record.map_err(|error| internal(&error))? else {
             return Ok(());
         };
-        let set = self.set_of(record.checkpoint.commitment.last_height);
+        let set = self.set_of(record.checkpoint.commitment.last_height)?;
         let signed = record.checkpoint.weight(&set);
         receipt.tier(Tier::BatchCertified, record.time_ms, &set, Some(signed));
         Ok(())
