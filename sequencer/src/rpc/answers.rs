@@ -16,9 +16,10 @@ use protocol::{
     block::Entry,
     certificate::ExtendedCertificate,
     codec::to_bytes,
-    number::{Amount, BatchNumber, Height},
+    number::{Amount, BatchNumber, Epoch, Height},
     state::LeafView,
     transaction::SignedBid,
+    validator::ValidatorSet,
 };
 
 use verifier::checkpoint::CheckpointFile;
@@ -35,6 +36,12 @@ pub(super) fn count(number: usize) -> u64 {
 }
 
 impl PublicApi {
+    /// The set that certifies a height.
+    pub(super) fn set_of(&self, height: Height) -> Result<ValidatorSet, ApiError> {
+        let set = self.shared.store.office(Epoch::of(height));
+        set.map_err(|error| internal(&error))
+    }
+
     pub(super) fn batch_of(&self, height: Height) -> Result<Option<BatchRecord>, ApiError> {
         let store = &self.shared.store;
         let number = store
@@ -248,8 +255,9 @@ impl PublicApi {
             .newest_checkpoint()
             .map_err(|error| internal(&error))?;
         let executor = self.exchange.executor();
-        let (decided, standing) = (executor.decided(), executor.observed.standing.get());
-        let (set, weights) = (&decided.term.set, SetWeights::new(&decided.term.set));
+        let standing = executor.observed.standing.get();
+        let set = self.set_of(Height(executor.tip().height.0.saturating_add(1)))?;
+        let weights = SetWeights::new(&set);
         let root = self.shared.chain.state().state.root();
         let view = self.shared.chain.view();
         Ok(NodeStatus {

@@ -351,7 +351,7 @@ impl QuorateServer for PublicApi {
     }
 
     async fn validators(&self) -> RpcResult<ValidatorsJson> {
-        Ok(self.validators_json())
+        Ok(self.validators_json()?)
     }
 
     async fn inclusion(&self) -> RpcResult<InclusionJson> {
@@ -359,7 +359,7 @@ impl QuorateServer for PublicApi {
     }
 
     async fn bids(&self) -> RpcResult<BidsJson> {
-        Ok(self.bids_json())
+        Ok(self.bids_json()?)
     }
 
     async fn follow(&self, pending: PendingSubscriptionSink, topic: Topic) -> SubscriptionResult {

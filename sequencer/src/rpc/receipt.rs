@@ -8,7 +8,7 @@ use api::{
     status::{Evidence, Failure, Stage, StageReached, Tier, TierReached, TransactionStatus},
 };
 use protocol::{
-    number::{BatchNumber, Epoch, Height},
+    number::{BatchNumber, Height},
     transaction::TransactionId,
     validator::ValidatorSet,
 };
@@ -37,15 +37,24 @@ impl Receipt {
 
     /// A tier reached at a time, certified by a set with this weight of signatures.
     fn tier(&mut self, tier: Tier, time_ms: u64, set: &ValidatorSet, signed: Option<u128>) {
-        let weights = SetWeights::new(set);
+        self.push(tier, time_ms, Some(SetWeights::new(set)), signed);
+    }
+
+    fn push(
+        &mut self,
+        tier: Tier,
+        time_ms: u64,
+        weights: Option<SetWeights>,
+        signed: Option<u128>,
+    ) {
         self.tiers.push(TierReached {
             tier,
             time_ms,
             since_received_ms: 0,
             since_previous_ms: 0,
-            weights: (tier != Tier::Pending).then_some(weights),
+            weights,
             weight_signed: signed.map(|weight| u64::try_from(weight).unwrap_or(u64::MAX)),
-            revertible_by: tier.revertible_by(&weights),
+            revertible_by: tier.revertible_by(weights.as_ref()),
         });
     }
 
@@ -62,6 +71,11 @@ impl Receipt {
     }
 }
 
+fn pending(time_ms: u64, receipt: &mut Receipt) {
+    receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
+    receipt.push(Tier::Pending, time_ms, None, None);
+}
+
 /// What can still happen to an operation without a tier that says it.
 fn revertible_by(stage: Stage) -> String {
     match stage {
@@ -72,12 +86,6 @@ fn revertible_by(stage: Stage) -> String {
 }
 
 impl PublicApi {
-    /// The set that certified a height.
-    fn set_of(&self, height: Height) -> Result<ValidatorSet, ApiError> {
-        let set = self.shared.store.office(Epoch::of(height));
-        set.map_err(|error| internal(&error))
-    }
-
     /// The status ladder of one operation.
     pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
         let record = self
@@ -92,7 +100,7 @@ impl PublicApi {
             None => Stage::UnknownHere,
             Some(TransactionRecord::Pending { received_ms, .. }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 Stage::Pending
             }
             Some(TransactionRecord::Failed {
@@ -102,7 +110,7 @@ impl PublicApi {
                 reason,
             }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 let hint = ErrorCode::from_number(code)
                     .map_or("", ErrorCode::hint)
                     .to_owned();
@@ -119,7 +127,7 @@ impl PublicApi {
                 place,
             }) => {
                 received = received_ms;
-                self.pending(received_ms, &mut receipt);
+                pending(received_ms, &mut receipt);
                 self.ordered((height, place), ordered_ms, &mut receipt)?
             }
         };
@@ -135,12 +143,6 @@ impl PublicApi {
             tiers,
             failure,
         })
-    }
-
-    fn pending(&self, time_ms: u64, receipt: &mut Receipt) {
-        let set = self.exchange.executor().decided();
-        receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
-        receipt.tier(Tier::Pending, time_ms, &set.term.set, None);
     }
 
     fn ordered(

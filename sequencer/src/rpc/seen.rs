@@ -4,6 +4,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use api::ApiError;
 use api::set::{
     AuthorInclusion, BidStatus, BidsJson, InclusionJson, SetWeights, ValidatorStatus,
     ValidatorsJson,
@@ -31,11 +32,12 @@ fn authors(by: &BTreeMap<L1Address, Authored>) -> Vec<AuthorInclusion> {
 }
 
 impl PublicApi {
-    pub(super) fn validators_json(&self) -> ValidatorsJson {
+    pub(super) fn validators_json(&self) -> Result<ValidatorsJson, ApiError> {
         let executor = self.exchange.executor();
-        let (decided, tip) = (executor.decided(), executor.tip());
-        let set = &decided.term.set;
-        let next = *set.proposer(Height(tip.height.0.saturating_add(1)), Round(0));
+        let tip = executor.tip();
+        let set = self.set_of(tip.height)?;
+        let open = Height(tip.height.0.saturating_add(1));
+        let next = *self.set_of(open)?.proposer(open, Round(0));
         let summary = executor.observed.summary();
         let validators = set.validators().iter().map(|seat| {
             let (address, weight) = (seat.address, u128::from(seat.weight));
@@ -54,14 +56,14 @@ impl PublicApi {
                 delay: authored.map_or_else(Default::default, |authored| authored.delay.to_json()),
             }
         });
-        ValidatorsJson {
+        Ok(ValidatorsJson {
             height: tip.height.0,
             epoch: Epoch::of(tip.height).0,
-            weights: SetWeights::new(set),
+            weights: SetWeights::new(&set),
             next_proposer: next.into(),
             first_height: summary.first_height.map(|height| height.0),
             validators: validators.collect(),
-        }
+        })
     }
 
     pub(super) fn inclusion_json(&self) -> InclusionJson {
@@ -75,7 +77,7 @@ impl PublicApi {
         }
     }
 
-    pub(super) fn bids_json(&self) -> BidsJson {
+    pub(super) fn bids_json(&self) -> Result<BidsJson, ApiError> {
         let executor = self.exchange.executor();
         let (decided, tip) = (executor.decided(), executor.tip());
         let mut suspended = BTreeMap::new();
@@ -104,11 +106,12 @@ impl PublicApi {
         });
         let mut bids: Vec<(Reverse<(Height, Amount)>, BidStatus)> = seen.collect();
         bids.sort_by_key(|(place, _)| *place);
-        BidsJson {
+        let open = Height(tip.height.0.saturating_add(1));
+        Ok(BidsJson {
             height: tip.height.0,
             heights_max: BID_HEIGHTS_MAX,
-            may_take_bids: decided.term.set.may_take_bids(),
+            may_take_bids: self.set_of(open)?.may_take_bids(),
             bids: bids.into_iter().map(|(_, bid)| bid).collect(),
-        }
+        })
     }
 }
