@@ -81,6 +81,8 @@ async fn four_validators_that_lost_their_databases_go_on_from_a_restart_certific
 
     // one that was away while the others went on catches up from the restart by their certificates
     set.stop_one(3).await;
+    let away = set.height(0).await + 10;
+    set.wait_for_height(0, away).await;
     lose_database(&set.data_dir(3));
     make_restarted(&set.data_dir(3), &genesis, &point, &certificate).unwrap();
     set.start_one(3).await;

@@ -59,12 +59,10 @@ fn config_of(
 impl Set {
     pub(crate) async fn start(count: u8) -> Self {
         show_logs();
-        let mut ports = free_ports(2 * count);
-        let gossip = ports.split_off(usize::from(count));
         let mut set = Self {
             dir: TempDir::new().unwrap(),
-            ports,
-            gossip,
+            ports: Vec::new(),
+            gossip: Vec::new(),
             nodes: (0..count).map(|_| None).collect(),
             domain: genesis_of(count).domain(),
         };
@@ -72,8 +70,11 @@ impl Set {
         set
     }
 
-    /// All at once: a node waits for its peers' word before it votes.
+    /// All at once: a node waits for its peers' word before it votes. On new ports: old ones stay taken for a while.
     pub(crate) async fn start_all(&mut self) {
+        let count = u8::try_from(self.nodes.len()).unwrap();
+        self.ports = free_ports(2 * count);
+        self.gossip = self.ports.split_off(usize::from(count));
         let numbers = 0_u8..;
         let launched: Vec<_> = numbers
             .zip(&self.nodes)
