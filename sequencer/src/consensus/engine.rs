@@ -4,6 +4,7 @@
 //! What this module does not do: answer the engine.
 
 use std::{
+    fs::File,
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
@@ -55,10 +56,12 @@ const CERTIFICATE_BYTES_MAX: u64 = 64 << 10;
 const PART_BYTES_MAX: u64 = 4 << 20;
 /// Answers to requests for decided blocks: one of the largest, header and payload, and its certificate.
 pub(super) const SYNC_BYTES_MAX: u64 = 2 * PART_BYTES_MAX + (1 << 20);
-/// How often a port that is taken is tried again.
+/// How often a port, or a log, that is taken is tried again.
 const LISTEN_TRIES: u32 = 40;
 /// Between two tries.
 const LISTEN_PAUSE: Duration = Duration::from_millis(50);
+/// How long the engine's network may take to close: a part of what a node may take to stop.
+const NETWORK_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a node tells its peers where it stands.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a request for decided blocks may take.
@@ -118,6 +121,18 @@ async fn check_listen(listen: SocketAddr) -> Result<SocketAddr, ConsensusError> 
     })
 }
 
+/// Waits until the log of an engine that was stopped a moment ago is closed: the actor that takes it does not wait.
+async fn wait_for_log(wal: &Path) {
+    for _ in 0..LISTEN_TRIES {
+        // no file, or one that cannot be opened, is the actor's to report
+        let is_free = File::open(wal).map_or(true, |file| file.try_lock().is_ok());
+        if is_free {
+            return;
+        }
+        tokio::time::sleep(LISTEN_PAUSE).await;
+    }
+}
+
 fn consensus_config(listen: &SocketAddr, setup: &EngineSetup<'_>) -> ConsensusConfig {
     let p2p = P2pConfig {
         listen_addr: multiaddr(listen),
@@ -161,6 +176,7 @@ impl Engine {
     /// [`ConsensusError`]; nothing is left running.
     pub(super) async fn start(setup: EngineSetup<'_>) -> Result<Self, ConsensusError> {
         let listen = check_listen(setup.listen).await?;
+        wait_for_log(setup.wal).await;
         let registry = SharedRegistry::global().with_moniker(setup.address.to_string());
         let metrics = Metrics::register(&registry);
         let (node, closed) = spawn_node_actor(metrics.clone()).await.map_err(failed)?;
@@ -268,9 +284,15 @@ impl Engine {
         Ok((consensus, network, events, questions))
     }
 
-    /// Stops every actor.
+    /// Stops every actor, the network first: the supervisor kills the others when one has ended, and a network that is
+    /// killed keeps its port until it hears from a peer.
     pub(super) async fn stop(self) {
         let reason = Some("the node stops".to_owned());
+        let network = self.network.get_cell();
+        let closed = network.stop_and_wait(reason.clone(), Some(NETWORK_STOP_TIMEOUT));
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the engine's network did not stop in order");
+        }
         self.node.get_cell().stop_children(reason.clone());
         self.node.stop(reason);
         let _ = self.closed.await; // it only says whether the supervisor panicked

@@ -1,6 +1,11 @@
 //! Whole nodes in one process that cross a boundary: keys change seats, nodes stop and come back, files differ.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use protocol::{
     block::BlockId,
@@ -46,7 +51,9 @@ fn one_leaves(more: &[(u64, &[(L1Address, u64)])]) -> Arc<dyn SetSource> {
 /// Ports nobody uses now, below those that systems give to outgoing connections: one of them could take the place of a
 /// node that is stopped.
 fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let of_process = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let first = 20_000 + of_process + TAKEN.fetch_add(2 * u16::from(COUNT), Ordering::Relaxed);
     let bind = |port| std::net::TcpListener::bind(("127.0.0.1", port)).ok();
     let listeners: Vec<_> = (first..32_000).filter_map(bind).take(count).collect();
     let ports = listeners.iter().map(|one| one.local_addr().unwrap());
@@ -117,6 +124,26 @@ impl Network {
             let node = launched.await.unwrap().unwrap();
             self.nodes[usize::from(number - 1)] = Some(node);
         }
+    }
+
+    async fn stop_one(&mut self, number: u8) {
+        let node = self.nodes[usize::from(number - 1)].take().unwrap();
+        node.stop().await.unwrap();
+    }
+
+    /// Stops a node, starts it again, and waits until it has caught up.
+    async fn restart(&mut self, number: u8, sets: &Arc<dyn SetSource>) {
+        self.stop_one(number).await;
+        self.start(&[number], sets).await;
+        let height = self.tip() + 2;
+        self.wait_for(height).await;
+    }
+
+    /// Height of the node that is farthest.
+    fn tip(&self) -> u64 {
+        let nodes = self.nodes.iter().flatten();
+        let heights = nodes.map(|node| node.heights().borrow().0);
+        heights.max().unwrap()
     }
 
     async fn stop(&mut self) {
@@ -236,25 +263,28 @@ fn network_store(mut stores: Vec<Store>) -> Store {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn all_nodes_stop_before_and_after_the_boundary_and_go_on() {
+async fn nodes_restart_on_both_sides_of_the_boundary_and_go_on() {
     let sets = one_leaves(&[]);
-    let mut network = Network::at(LAST - 12, &*sets);
+    let mut network = Network::at(LAST - 60, &*sets);
     network.start(&[1, 2, 3, 4, 5], &sets).await;
-    network.wait_for(LAST - 8).await;
-    network.stop().await;
-    network.start(&[1, 2, 3, 4, 5], &sets).await;
-    network.wait_for(LAST + 2).await;
-    network.stop().await;
+    network.wait_for(LAST - 55).await;
+    for number in [1, ENTERING] {
+        network.restart(number, &sets).await;
+    }
+    network.wait_for(LAST + 1).await;
+    for number in [1, LEAVING, ENTERING] {
+        network.restart(number, &sets).await;
+    }
     // the validator that left is away: the new set does not need it
-    network.start(&[1, 2, 3, 5], &sets).await;
-    let target = LAST + 20;
+    network.stop_one(LEAVING).await;
+    let target = network.tip() + 10;
     network.wait_for(target).await;
     // and it comes back as one that follows
-    network.start(&[4], &sets).await;
+    network.start(&[LEAVING], &sets).await;
     network.wait_for(target + 5).await;
     network.stop().await;
     let (first, left) = (network.store(1), network.store(LEAVING));
-    for height in LAST - 11..=target + 5 {
+    for height in LAST - 59..=target + 5 {
         assert_eq!(id(&first, height), id(&left, height), "height {height}");
         assert!(height <= LAST || !signers(&first, height).contains(&LEAVING));
     }
