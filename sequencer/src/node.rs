@@ -293,7 +293,10 @@ impl Node {
                             reason,
                         })
                     },
-                    |(_, result)| result,
+                    |(component, result)| {
+                        tracing::info!(component, "stopped"); // if one hangs, the log says which
+                        result
+                    },
                 );
                 first = first.and(result);
             }
