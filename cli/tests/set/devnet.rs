@@ -36,7 +36,12 @@ impl Devnet {
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it tells where it is");
-        let running = serde_json::from_str(&line).expect("one JSON object on stdout");
+        let running = serde_json::from_str(&line).unwrap_or_else(|error| {
+            let mut words = String::new();
+            let mut stderr = child.stderr.take().expect("stderr is piped");
+            stderr.read_to_string(&mut words).expect("text");
+            panic!("no JSON object on stdout: {error}: {words}")
+        });
         Self {
             child,
             _stdout: stdout,

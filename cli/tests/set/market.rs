@@ -77,7 +77,19 @@ async fn builders_of_both_strategies_buy_blocks_and_no_death_loses_a_payment_slo
     kill(highest_fee, Signal::SIGKILL).expect("it runs");
     sold_to(COLLATERAL[1], &nodes[0], height(&nodes[0]).await).await;
     let books = load.stop().await;
+    let children = devnet.children("");
     kill(devnet.pid(), Signal::SIGKILL).expect("it runs");
+    // Nodes and builders end with it, and only then their databases can be opened again.
+    let until = Instant::now() + PATIENCE;
+    for child in children {
+        while std::path::Path::new(&format!("/proc/{child}/exe")).exists() {
+            assert!(
+                Instant::now() < until,
+                "process {child} outlives its devnet"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     for number in 0..VALIDATORS {
         assert!(Devnet::is_silent(&devnet.rpc(number)), "node {number}");
     }
