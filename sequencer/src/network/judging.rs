@@ -93,7 +93,7 @@ impl Judging {
         true
     }
 
-    /// The next job whose verdict may be asked for now; [`Judging::finish`] must follow.
+    /// The next job whose verdict may be asked for at present; [`Judging::finish`] must follow.
     pub(crate) fn start(&mut self) -> Option<Job> {
         if self.running >= RUNNING_MAX {
             return None;
