@@ -17,10 +17,13 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 9] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
-    ("ordering", ordering::rows),
+    ("ordering-pace", ordering::pace_rows),
+    ("ordering-delay", ordering::delay_rows),
+    ("ordering-rate", ordering::rate_rows),
+    ("ordering-faults", ordering::fault_rows),
     ("proving", proving::rows),
     ("verify", proving::verify_rows),
     ("demo", demo::rows),

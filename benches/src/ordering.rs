@@ -87,9 +87,9 @@ fn recover_seconds() -> f64 {
     })
 }
 
-/// All rows of this file.
+/// Block time beside the bare engine.
 #[must_use]
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn pace_rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for count in [4, 7, 16] {
         let bare = median(runtime().block_on(bare::block_ms(count, WARM_UP, BLOCKS)));
@@ -100,23 +100,36 @@ pub(crate) fn rows() -> Vec<Row> {
         };
         rows.push(Row::beside(&name, "ms", ours, bare, "bare engine"));
     }
-    for delay in [5, 25, 50, 100] {
+    rows
+}
+
+/// Block time over slow lines.
+#[must_use]
+pub(crate) fn delay_rows() -> Vec<Row> {
+    let row = |delay: u64| {
         let ours = median(block_ms(4, Some(Duration::from_millis(delay))));
         let name = format!("block_ms_p50_n4_delay_{delay}ms");
         let least = 3.0 * delay as f64;
-        rows.push(Row::beside(
-            &name,
-            "ms",
-            ours,
-            least,
-            "three message delays",
-        ));
-    }
-    for count in [1, 4] {
+        Row::beside(&name, "ms", ours, least, "three message delays")
+    };
+    [5, 25, 50, 100].map(row).into()
+}
+
+/// Operations ordered per second.
+#[must_use]
+pub(crate) fn rate_rows() -> Vec<Row> {
+    let row = |count| {
         let name = format!("ordered_per_second_n{count}");
-        rows.push(Row::alone(&name, "per second", ordered_per_second(count)));
-    }
-    rows.push(Row::alone("nil_round_ms", "ms", nil_round_ms()));
-    rows.push(Row::alone("recover_seconds", "s", recover_seconds()));
-    rows
+        Row::alone(&name, "per second", ordered_per_second(count))
+    };
+    [1, 4].map(row).into()
+}
+
+/// What faults cost.
+#[must_use]
+pub(crate) fn fault_rows() -> Vec<Row> {
+    vec![
+        Row::alone("nil_round_ms", "ms", nil_round_ms()),
+        Row::alone("recover_seconds", "s", recover_seconds()),
+    ]
 }

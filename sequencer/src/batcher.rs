@@ -48,9 +48,9 @@ pub(crate) enum BatcherError {
     },
 }
 
-/// How many times as long as it works the batcher rests while senders wait. A pair costs it about a hundred hashes,
-/// several times what admission costs, and a prover takes a thousand times longer than that.
-const REST_FACTOR: u32 = 3;
+/// How many times as long as it works the batcher rests while senders wait. A pair costs it tens of hashes, more than
+/// admission does, and a prover takes a thousand times longer than that: witnesses are the last to hurry.
+const REST_FACTOR: u32 = 15;
 
 /// A job that is about to be stored.
 type NewJob = ([u8; 32], JobRecord, Vec<u8>);

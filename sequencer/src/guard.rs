@@ -36,7 +36,9 @@
 //! rewritten whole when it has grown past a bound. A record that was cut off while it was written is dropped, since
 //! its signature was never returned; any other damage is refused, never repaired.
 //!
-//! One signature costs one `fdatasync`.
+//! A signature costs one `fdatasync`, with two exceptions that keep to the rule that nothing leaves before it is durable:
+//! an extension leaves inside its precommit only, so it waits in memory and is written in one record with what is signed
+//! next; and [`SigningGuard::sign_together`] writes several at once.
 //!
 //! What this module does not do: decide what is worth signing, or protect the key from whoever reads it.
 
@@ -134,20 +136,56 @@ pub enum GuardError {
 struct Inner {
     slots: Slots,
     log: Log,
+    /// An extension that is in `slots` and not on disk: it has not left the node.
+    waiting: Option<(Slot, Entry)>,
     is_poisoned: bool,
 }
 
 impl Inner {
-    /// Makes a record durable, then true.
-    fn store(&mut self, record: Record) -> Result<(), GuardError> {
+    /// Makes a record durable.
+    fn write(&mut self, record: &Record) -> Result<(), GuardError> {
         self.is_poisoned = true;
-        self.log.append(&record)?;
-        self.slots.apply(record);
-        if self.log.is_overgrown() {
-            self.log.replace(self.slots.records())?;
-        }
+        self.log.append(record)?;
         self.is_poisoned = false;
         Ok(())
+    }
+
+    /// Rewrites a log that has grown.
+    fn trim(&mut self) -> Result<(), GuardError> {
+        if self.log.is_overgrown() {
+            self.is_poisoned = true;
+            self.log.replace(self.slots.records())?;
+            self.is_poisoned = false;
+        }
+        Ok(())
+    }
+
+    /// Makes entries durable, and what waits with them; then true.
+    fn store(&mut self, entries: Vec<(Slot, Entry)>) -> Result<(), GuardError> {
+        let waiting = self.waiting.take();
+        let mut written: Vec<_> = waiting.into_iter().chain(entries.clone()).collect();
+        let record = match (written.pop(), written.is_empty()) {
+            (None, _) => return Ok(()),
+            (Some((slot, entry)), true) => Record::Signed(slot, entry),
+            (Some(last), false) => {
+                written.push(last);
+                Record::Together(written)
+            }
+        };
+        self.write(&record)?;
+        for (slot, entry) in entries {
+            self.slots.apply(Record::Signed(slot, entry));
+        }
+        self.trim()
+    }
+
+    /// Raises the floor, durably.
+    fn store_floor(&mut self, floor: Floor) -> Result<(), GuardError> {
+        self.store(Vec::new())?;
+        let record = Record::Floor(floor);
+        self.write(&record)?;
+        self.slots.apply(record);
+        self.trim()
     }
 
     fn find(&self, slot: Slot) -> Result<Option<&Entry>, GuardError> {
@@ -176,6 +214,7 @@ impl SigningGuard {
         let inner = Inner {
             slots,
             log,
+            waiting: None,
             is_poisoned: false,
         };
         Ok(Self {
@@ -204,23 +243,49 @@ impl SigningGuard {
     /// # Errors
     /// [`GuardError::Conflict`], [`GuardError::Below`], [`GuardError::Io`], [`GuardError::Poisoned`].
     pub fn sign(&self, request: &GuardRequest) -> Result<ValidatorSignature, GuardError> {
-        let (slot, digest) = (request.slot(), request.digest(&self.domain));
-        let mut inner = self.inner()?;
-        if let Some(stored) = inner.find(slot)? {
-            if stored.digest != digest {
-                return Err(GuardError::Conflict { slot });
-            }
-            return Ok(stored.signature);
-        }
-        let signature = self.key.sign(&digest);
-        let entry = Entry {
-            digest,
-            signature,
-            block: request.block(),
-            extension: None,
-        };
-        inner.store(Record::Signed(slot, entry))?;
+        let [signature] = self.sign_together([*request])?;
         Ok(signature)
+    }
+
+    /// Signs all of these, or none: those that are new cost one `fdatasync` together.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`].
+    pub fn sign_together<const N: usize>(
+        &self,
+        requests: [GuardRequest; N],
+    ) -> Result<[ValidatorSignature; N], GuardError> {
+        let mut inner = self.inner()?;
+        let mut fresh: Vec<(Slot, Entry)> = Vec::with_capacity(N);
+        let mut answer = |request: GuardRequest| -> Result<ValidatorSignature, GuardError> {
+            let (slot, digest) = (request.slot(), request.digest(&self.domain));
+            let new = fresh.iter().find(|(other, _)| *other == slot);
+            let stored = new.map(|(_, entry)| entry);
+            if let Some(stored) =
+                stored.map_or_else(|| inner.find(slot), |entry| Ok(Some(entry)))?
+            {
+                return if stored.digest == digest {
+                    Ok(stored.signature)
+                } else {
+                    Err(GuardError::Conflict { slot })
+                };
+            }
+            let signature = self.key.sign(&digest);
+            let entry = Entry {
+                digest,
+                signature,
+                block: request.block(),
+                extension: None,
+            };
+            fresh.push((slot, entry));
+            Ok(signature)
+        };
+        let mut signatures = Vec::with_capacity(N);
+        for request in requests {
+            signatures.push(answer(request)?);
+        }
+        inner.store(fresh)?;
+        Ok(std::array::from_fn(|place| signatures[place]))
     }
 
     /// Signs where the chain restarts, once for a last height. First, so that what is signed stays true, it gives up every
@@ -259,7 +324,8 @@ impl SigningGuard {
         self.sign(&request(NumberedKind::PromisedOperation, operation))
     }
 
-    /// Signs an extension, or returns the one that was signed before for this height, round and block.
+    /// Signs an extension, or returns the one that was signed before for this height, round and block. It becomes durable
+    /// with the precommit that carries it, the only message it leaves in: until then a crash forgets it.
     ///
     /// # Errors
     /// As [`SigningGuard::sign`], and [`GuardError::Extension`].
@@ -293,7 +359,9 @@ impl SigningGuard {
             block: Some(block),
             extension: Some(extension.clone()),
         };
-        inner.store(Record::Signed(slot, entry))?;
+        inner.store(Vec::new())?; // what waits was for another round
+        inner.slots.apply(Record::Signed(slot, entry.clone()));
+        inner.waiting = Some((slot, entry));
         Ok((extension, signature))
     }
 
@@ -334,6 +402,6 @@ impl SigningGuard {
             passed: height,
             ..floor
         };
-        inner.store(Record::Floor(floor))
+        inner.store_floor(floor)
     }
 }

@@ -129,6 +129,8 @@ pub(super) enum Record {
     Floor(Floor),
     /// A signature.
     Signed(Slot, Entry),
+    /// Signatures that became durable together: all of them or none.
+    Together(Vec<(Slot, Entry)>),
 }
 
 /// The slot is not stored and below this.
@@ -249,16 +251,24 @@ impl Slots {
                 self.floor.lock = self.floor.lock.max(floor.lock);
                 true
             }
-            Record::Signed(slot, entry) => {
-                let block = entry.block;
-                match self.entries.entry(slot) {
-                    btree_map::Entry::Occupied(_) => return false,
-                    btree_map::Entry::Vacant(place) => place.insert(entry),
-                };
-                self.advance(slot, block);
-                true
+            Record::Signed(slot, entry) => self.sign(slot, entry),
+            Record::Together(signed) => {
+                // at the first that contradicts, the log is damaged and none of this is used
+                signed
+                    .into_iter()
+                    .all(|(slot, entry)| self.sign(slot, entry))
             }
         }
+    }
+
+    fn sign(&mut self, slot: Slot, entry: Entry) -> bool {
+        let block = entry.block;
+        match self.entries.entry(slot) {
+            btree_map::Entry::Occupied(_) => return false,
+            btree_map::Entry::Vacant(place) => place.insert(entry),
+        };
+        self.advance(slot, block);
+        true
     }
 
     /// Raises the floor to a new entry, and drops what is not kept.

@@ -120,13 +120,12 @@ fn is_below<T>(answer: Result<T, GuardError>) -> bool {
 }
 
 fn sign_all(guard: &SigningGuard, height: u64) -> Vec<ValidatorSignature> {
+    let extended = guard.sign_extension(Height(height), Round(0), BLOCK, extension(1));
+    let (_, of_extension) = extended.unwrap();
     let signed = pairs(height)
         .into_iter()
         .map(|(request, _)| guard.sign(&request).unwrap());
-    let mut signed: Vec<_> = signed.collect();
-    let extended = guard.sign_extension(Height(height), Round(0), BLOCK, extension(1));
-    signed.push(extended.unwrap().1);
-    signed
+    signed.chain([of_extension]).collect()
 }
 
 /// The first request of each pair gets its signature again, the second is refused, and the stored extension comes back.
@@ -364,6 +363,84 @@ fn a_record_cut_off_at_any_byte_is_dropped_and_nothing_else() {
             assert_eq!(place.bytes(), bytes, "cut at {cut}");
         }
     }
+}
+
+#[test]
+fn an_extension_is_durable_with_what_is_signed_after_it_and_not_before() {
+    let place = Place::new();
+    let guard = place.guard();
+    let sign = |guard: &SigningGuard, block, time| {
+        let signed = guard.sign_extension(Height(3), Round(0), block, extension(time));
+        signed.map(|(extension, _)| extension.time_ms)
+    };
+    let before = place.bytes();
+    assert_eq!(sign(&guard, BLOCK, 1).unwrap(), 1);
+    assert_eq!(sign(&guard, BLOCK, 2).unwrap(), 1);
+    assert!(is_conflict(sign(&guard, OTHER, 1)));
+    assert_eq!(place.bytes(), before);
+    drop(guard);
+
+    // it never left the node: after a crash another one may
+    let guard = place.guard();
+    assert_eq!(sign(&guard, OTHER, 5).unwrap(), 5);
+    let precommit = vote(3, 0, Step::Precommit, Some(OTHER));
+    let signature = guard.sign(&precommit).unwrap();
+    drop(guard);
+    let whole = place.bytes();
+    for cut in before.len()..whole.len() {
+        fs::write(place.path(), &whole[..cut]).unwrap();
+        let guard = place.guard();
+        assert_eq!(place.bytes(), before, "both or neither, cut at {cut}");
+        assert_eq!(guard.highest_signed().unwrap(), Height(0));
+    }
+    fs::write(place.path(), &whole).unwrap();
+    let guard = place.guard();
+    assert_eq!(guard.sign(&precommit).unwrap(), signature);
+    assert_eq!(sign(&guard, OTHER, 6).unwrap(), 5);
+    assert!(is_conflict(sign(&guard, BLOCK, 5)));
+}
+
+#[test]
+fn an_answer_from_memory_waits_for_the_extension_before_it() {
+    let place = Place::new();
+    let guard = place.guard();
+    let precommit = vote(3, 0, Step::Precommit, Some(BLOCK));
+    guard.sign(&precommit).unwrap();
+    let (_, signature) = guard
+        .sign_extension(Height(3), Round(0), BLOCK, extension(1))
+        .unwrap();
+    guard.sign(&precommit).unwrap();
+    drop(guard);
+    let again = place
+        .guard()
+        .sign_extension(Height(3), Round(0), BLOCK, extension(2));
+    assert_eq!(again.unwrap(), (extension(1), signature));
+}
+
+#[test]
+fn what_is_signed_together_is_signed_whole_or_not_at_all() {
+    let place = Place::new();
+    let guard = place.guard();
+    let both =
+        |block| [ProposalKind::Init, ProposalKind::Proposal].map(|kind| proposal(3, kind, block));
+    let [_, of_proposal] = guard.sign_together(both(BLOCK)).unwrap();
+    let [_, second] = both(BLOCK);
+    let len = place.bytes().len();
+    assert_eq!(guard.sign(&second).unwrap(), of_proposal);
+    assert_eq!(guard.sign_together(both(BLOCK)).unwrap()[1], of_proposal);
+    assert!(is_conflict(guard.sign_together(both(OTHER))));
+    assert_eq!(place.bytes().len(), len);
+
+    // one of the two is refused: the other is not signed either
+    let fresh = vote(3, 7, Step::Prevote, None);
+    assert!(is_conflict(guard.sign_together([fresh, both(OTHER)[0]])));
+    let other = vote(3, 7, Step::Prevote, Some(OTHER));
+    assert!(is_conflict(guard.sign_together([other, fresh])));
+    guard.sign(&other).unwrap();
+    drop(guard);
+    let guard = place.guard();
+    assert_eq!(guard.sign(&second).unwrap(), of_proposal);
+    assert!(is_conflict(guard.sign(&fresh)));
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn judge(executor: &Executor, block: Block) -> Result<Verdict, ConsensusError> {
     }
 }
 
-/// Signs the opening of a block's parts. `None` if this node has opened another block in this round.
+/// Signs the opening of a block's parts, and with it the proposal that the engine will ask for: one write instead of two.
+/// `None` if this node has opened another block in this round.
 fn sign_init(
     guard: &SigningGuard,
     (height, round, pol_round): (Height, Round, Option<Round>),
@@ -61,8 +62,9 @@ fn sign_init(
         pol_round,
         block,
     };
-    match guard.sign(&GuardRequest::Proposal(proposal, ProposalKind::Init)) {
-        Ok(signature) => Ok(Some(SignedProposal {
+    let kinds = [ProposalKind::Init, ProposalKind::Proposal];
+    match guard.sign_together(kinds.map(|kind| GuardRequest::Proposal(proposal, kind))) {
+        Ok([signature, _]) => Ok(Some(SignedProposal {
             proposal,
             kind: ProposalKind::Init,
             proposer: guard.address(),
@@ -146,9 +148,15 @@ impl App {
             let Some(judged) = built else {
                 return Ok(Done::Nothing);
             };
-            executor.shared.store.write_undecided(&judged.block)?;
             let id = judged.effects.tip.id;
-            Ok(match sign_init(guard, (height, round, None), id)? {
+            // nothing is told before both are on disk
+            let (written, signed) = std::thread::scope(|scope| {
+                let write = scope.spawn(|| executor.shared.store.write_undecided(&judged.block));
+                let signed = sign_init(guard, (height, round, None), id);
+                (write.join(), signed)
+            });
+            written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(match signed? {
                 Some(init) => Done::Proposed(wanted, judged, init),
                 None => Done::Nothing,
             })
