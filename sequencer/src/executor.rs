@@ -31,13 +31,13 @@ use crate::{
     builder::Reports,
     mempool::{Admission, Entry},
     observed::Observed,
+    promises::Heard,
     sets::{OtherSet, SetSource, SetsError, Term},
     storage::Store,
 };
 
 pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
-#[cfg(test)]
 pub(crate) use promising::PROMISES_MAX;
 use promising::Promised;
 pub(crate) use propose::{BLOCK_OPERATIONS, ProposeError};
@@ -154,6 +154,8 @@ pub(crate) struct Executor {
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
     promised: Mutex<Promised>,
+    /// What proposers have promised.
+    pub(crate) heard: Heard,
 }
 
 impl Executor {
@@ -172,6 +174,7 @@ impl Executor {
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),
             promised: Mutex::default(),
+            heard: Heard::default(),
         }
     }
 

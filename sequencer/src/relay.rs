@@ -24,7 +24,9 @@ use protocol::{
     certificate::ExtendedCertificate,
     checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
+    evidence::Evidence,
     number::{BatchNumber, Epoch, Height, LeafIndex},
+    preconfirmation::SignedPreconfirmation,
     signature::invalid_claims,
     transaction::{Domain, ListHash, Submission},
     validator::ValidatorSignature,
@@ -38,11 +40,12 @@ use crate::{
     guard::validator_proof_digest,
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
+    promises::Hearing,
     proving::RocksQueue,
     storage::{Departed, StorageError},
 };
 
-use message::{Proven, Question, SUBMISSIONS_MAX, Told};
+use message::{Proven, Question, SUBMISSIONS_MAX, Statement, Told};
 pub(crate) use tell::{News, Outlet, run_tell};
 
 /// Bytes of an answer to a question about listed submissions.
@@ -150,6 +153,22 @@ impl Relay {
             Ok(Ok(Signed::Invalid)) => Acceptance::Reject,
             Ok(Ok(Signed::Known) | Err(_)) | Err(_) => Acceptance::Ignore,
         }
+    }
+
+    async fn take_promise(&self, signed: SignedPreconfirmation) -> Acceptance {
+        let (exchange, book) = (Arc::clone(&self.exchange), Arc::clone(&self.evidence));
+        apart(move || match exchange.executor().hear(signed) {
+            Hearing::New => Acceptance::Accept,
+            Hearing::Known | Hearing::Elsewhere => Acceptance::Ignore,
+            Hearing::Forged => Acceptance::Reject,
+            Hearing::Contradiction(pair) => {
+                let evidence = Evidence::DoublePreconfirmation(pair.0, pair.1);
+                // a failing database ends the node elsewhere
+                let _ = book.record(evidence);
+                Acceptance::Accept
+            }
+        })
+        .await
     }
 
     /// The bytes of what votes of this node may have listed.
@@ -272,8 +291,9 @@ impl GossipHandler for Relay {
                 apart(move || exchange.take_reveal_bytes(bytes)).await
             }
             Topic::Evidence => self.take_evidence(bytes).await,
-            Topic::Checkpoints => match from_bytes::<SignedCommitment>(&bytes) {
-                Ok(signed) => self.take_commitment(signed).await,
+            Topic::Checkpoints => match from_bytes::<Statement>(&bytes) {
+                Ok(Statement::Commitment(signed)) => self.take_commitment(*signed).await,
+                Ok(Statement::Promise(signed)) => self.take_promise(signed).await,
                 Err(_) => Acceptance::Reject,
             },
             // spoken by later versions: not this node's to judge

@@ -7,6 +7,7 @@
 mod answers;
 mod bids;
 mod jobs;
+mod kept;
 mod publish;
 mod refused;
 
@@ -529,6 +530,7 @@ impl App {
 
     /// Turns to the next height after a commit.
     fn turn_page(&mut self) {
+        self.compare_promises();
         let next = Height(self.executor.tip().height.0.saturating_add(1));
         self.parts.start_height(next);
         self.heard.start_height(next);

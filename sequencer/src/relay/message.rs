@@ -3,8 +3,10 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
     block::BlockId,
+    checkpoint::SignedCommitment,
     handover::Handover,
     number::{Epoch, Height},
+    preconfirmation::SignedPreconfirmation,
     transaction::{BidHash, ListHash, Submission},
 };
 
@@ -46,6 +48,15 @@ impl BorshDeserialize for Links {
         let links = (0..count).map(|_| Handover::deserialize_reader(reader));
         links.collect::<Result<_, _>>().map(Self)
     }
+}
+
+/// What a validator has signed beside votes.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub(super) enum Statement {
+    /// What a sealed batch says of itself.
+    Commitment(Box<SignedCommitment>),
+    /// What its next block will hold.
+    Promise(SignedPreconfirmation),
 }
 
 /// A proof of a job that every node makes by itself.
