@@ -22,7 +22,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(450);
 type Asked = Arc<Mutex<BTreeMap<u8, usize>>>;
 
 /// Carries nothing.
-struct Deaf;
+pub(crate) struct Deaf;
 
 #[async_trait]
 impl GossipHandler for Deaf {
