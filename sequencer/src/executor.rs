@@ -33,6 +33,7 @@ use crate::{
     observed::Observed,
     promises::Heard,
     sets::{OtherSet, SetSource, SetsError, Term},
+    sightings::{Sighting, Sightings},
     storage::Store,
 };
 
@@ -156,6 +157,8 @@ pub(crate) struct Executor {
     promised: Mutex<Promised>,
     /// What proposers have promised.
     pub(crate) heard: Heard,
+    /// What validators have signed last.
+    pub(crate) sightings: Sightings,
 }
 
 impl Executor {
@@ -175,6 +178,7 @@ impl Executor {
             draft: Mutex::new(None),
             promised: Mutex::default(),
             heard: Heard::default(),
+            sightings: Sightings::default(),
         }
     }
 
@@ -200,6 +204,14 @@ impl Executor {
         let term = &self.decided().term;
         let is_other = core.epoch == term.epoch && core.next_set_hash != term.next_hash;
         is_other.then(|| OtherSet::new(core.height, &core.next_set_hash, &term.next_hash))
+    }
+
+    /// Takes a signed message of agreement, checked or not.
+    pub(crate) fn saw(&self, sighting: Sighting) {
+        let domain = &self.shared.chain.constants.domain;
+        if let Some(set) = self.set_of(sighting.height()) {
+            self.sightings.take(sighting, domain, &set);
+        }
     }
 
     /// Moves with the newest committed height.

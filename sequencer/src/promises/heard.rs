@@ -20,6 +20,7 @@ use crate::{
     chain::now_ms,
     events::Event,
     executor::{Executor, PROMISES_MAX},
+    sightings::Sighting,
 };
 
 /// What became of a promise.
@@ -117,6 +118,7 @@ impl Executor {
         }
         let hearing = self.heard.keep(signed, tip, now_ms());
         if hearing == Hearing::New {
+            self.saw(Sighting::Promise(signed));
             let ids = Arc::new(vec![promise.transaction]);
             self.shared.events.send(Event::Transactions(ids));
         }

@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
+    account::L1Address,
     block::BlockId,
     checkpoint::SignedCommitment,
     handover::Handover,
@@ -83,6 +84,8 @@ pub(super) enum Question {
     Block(Height, BlockId),
     /// Handovers from an epoch on: proofs of the sets after it.
     Handovers(Epoch),
+    /// The newest message of agreement that this validator has signed.
+    Signed(L1Address),
 }
 
 #[cfg(test)]

@@ -127,6 +127,12 @@ impl Set {
         self.client(number).status().await.unwrap().height
     }
 
+    /// What a node does in agreement, and until which height it observes.
+    pub(crate) async fn role(&self, number: u8) -> (NodeRole, Option<u64>) {
+        let status = self.client(number).status().await.unwrap();
+        (status.role, status.observes_until)
+    }
+
     pub(crate) async fn wait_for_height(&self, number: u8, height: u64) {
         for _ in 0..1_200 {
             if self.height(number).await >= height {
