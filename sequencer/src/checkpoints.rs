@@ -260,7 +260,9 @@ impl Checkpoints {
             Checkpoint::assemble(own.clone(), one.signed.values())
         };
         let set = &self.store.office(checkpoint.commitment.epoch)?;
-        if !set.is_quorum(checkpoint.weight(set)) || self.store.checkpoint(number)?.is_some() {
+        if !set.is_quorum(checkpoint.signatures.weight(set))
+            || self.store.checkpoint(number)?.is_some()
+        {
             return Ok(());
         }
         let signers = checkpoint.signatures.len();

@@ -207,7 +207,7 @@ impl PublicApi {
             return Ok(());
         };
         let set = self.set_of(record.checkpoint.commitment.last_height)?;
-        let signed = record.checkpoint.weight(&set);
+        let signed = record.checkpoint.signatures.weight(&set);
         receipt.tier(Tier::BatchCertified, record.time_ms, &set, Some(signed));
         Ok(())
     }
