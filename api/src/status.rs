@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ledger::{BatchStage, CertificateJson, ValidatorJson},
     operation::Verdict,
+    preconfirmation::PreconfirmationJson,
     set::SetWeights,
     text::{AddressText, AmountText, FieldText, HashText},
 };
@@ -97,6 +98,8 @@ pub struct Failure {
 pub enum Tier {
     /// This node alone.
     Pending,
+    /// The proposer of a height that is not decided yet, by a signed promise.
+    Preconfirmed,
     /// Validators, for its block.
     Certified,
     /// Validators, for the content of its sealed batch: a checkpoint.
@@ -113,6 +116,9 @@ impl Tier {
         match self {
             Self::Pending => {
                 "may still be replaced by the same key, expire, be evicted by a higher fee, or lose its balance to another payment".into()
+            }
+            Self::Preconfirmed => {
+                "another proposer's block may be decided; then it is pending again. Its proposer may break the promise, and is convicted by its own signatures".into()
             }
             Self::Certified => format!(
                 "reverts only if more than a third of the weight, {third} of {total}, signs two blocks at one height, or if its batch is never proven"
@@ -139,7 +145,9 @@ pub struct TierReached {
     pub since_received_ms: u64,
     /// Milliseconds since the tier before.
     pub since_previous_ms: u64,
-    /// Weights of the set that certified it; absent for `pending`.
+    /// The promise, by whom and of which place, of the tier `preconfirmed`; absent for the others.
+    pub preconfirmation: Option<PreconfirmationJson>,
+    /// Weights of the set that certified it; absent for `pending` and `preconfirmed`.
     pub weights: Option<SetWeights>,
     /// Weight of the signatures that this node holds; absent where none are.
     pub weight_signed: Option<u64>,
@@ -334,5 +342,7 @@ mod tests {
             assert!(sentence.contains("4 of 10"), "{sentence}");
         }
         assert!(Tier::Pending.revertible_by(None).contains("expire"));
+        let promised = Tier::Preconfirmed.revertible_by(None);
+        assert!(promised.contains("another proposer's block"), "{promised}");
     }
 }

@@ -31,14 +31,8 @@ pub enum CertificateError {
     #[error("{0} is not in the validator set")]
     Stranger(L1Address),
     /// A signature that is not the signer's.
-    #[error("the precommit of {0} has a signature that is not its own")]
+    #[error("{0} is named below what it did not sign")]
     Signature(L1Address),
-    /// A signature on a checkpoint that is not the signer's.
-    #[error("{0} is named below a checkpoint that it did not sign")]
-    CheckpointSignature(L1Address),
-    /// A signature on a restart that is not the signer's.
-    #[error("{0} is named below a restart that it did not sign")]
-    RestartSignature(L1Address),
     /// An extension whose signature is not the signer's.
     #[error("the extension of {0} has a signature that is not its own")]
     ExtensionSignature(L1Address),
@@ -60,13 +54,78 @@ pub enum CertificateError {
     },
 }
 
-/// One signer of a [`CommitCertificate`].
+/// One signer of a [`Quorum`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CommitSignature {
-    /// Who precommitted.
+    /// Who signed.
     pub validator: L1Address,
-    /// Over the precommit.
+    /// Over the digest that all sign.
     pub signature: ValidatorSignature,
+}
+
+/// Signatures under one digest, by signer: what certificates of every kind are made of. Not yet checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Quorum(pub Vec<CommitSignature>);
+
+impl std::ops::Deref for Quorum {
+    type Target = [CommitSignature];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromIterator<(L1Address, ValidatorSignature)> for Quorum {
+    /// In any order; second ones of a signer are left out.
+    fn from_iter<I: IntoIterator<Item = (L1Address, ValidatorSignature)>>(signed: I) -> Self {
+        let signed = signed
+            .into_iter()
+            .map(|(validator, signature)| CommitSignature {
+                validator,
+                signature,
+            });
+        let mut signatures: Vec<CommitSignature> = signed.collect();
+        signatures.sort_by_key(|one| one.validator);
+        signatures.dedup_by_key(|one| one.validator);
+        Self(signatures)
+    }
+}
+
+impl Quorum {
+    /// Accepts signatures of more than two thirds of `set` under a digest: order and membership first, then weight, then each
+    /// signature.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn verify(&self, digest: &[u8; 32], set: &ValidatorSet) -> Result<(), CertificateError> {
+        let (mut signed, mut last) = (0, None);
+        for CommitSignature { validator, .. } in self.iter() {
+            if last.is_some_and(|last| last >= validator) {
+                return Err(CertificateError::Order(*validator));
+            }
+            last = Some(validator);
+            let weight = set.weight_of(validator);
+            if weight == 0 {
+                return Err(CertificateError::Stranger(*validator));
+            }
+            signed += weight;
+        }
+        if !set.is_quorum(signed) {
+            let total = set.total();
+            return Err(CertificateError::NoQuorum { signed, total });
+        }
+        let mut signatures = self.iter();
+        match signatures.find(|one| !one.signature.is_by(&one.validator, digest)) {
+            Some(one) => Err(CertificateError::Signature(one.validator)),
+            None => Ok(()),
+        }
+    }
+
+    /// Weight of the signers in `set`.
+    #[must_use]
+    pub fn weight(&self, set: &ValidatorSet) -> u128 {
+        self.iter().map(|one| set.weight_of(&one.validator)).sum()
+    }
 }
 
 /// More than two thirds of the weight precommitted this block in this round.
@@ -79,7 +138,7 @@ pub struct CommitCertificate {
     /// The block.
     pub block: BlockId,
     /// Signers by address.
-    pub signatures: Vec<CommitSignature>,
+    pub signatures: Quorum,
 }
 
 fn precommit(height: Height, round: Round, block: BlockId) -> Vote {
@@ -91,47 +150,14 @@ fn precommit(height: Height, round: Round, block: BlockId) -> Vote {
     }
 }
 
-/// Checks order and membership before any signature, then weight.
-pub(crate) fn check_signers<'a>(
-    signers: impl Iterator<Item = &'a L1Address>,
-    set: &ValidatorSet,
-) -> Result<(), CertificateError> {
-    let (mut signed, mut last) = (0, None);
-    for signer in signers {
-        if last.is_some_and(|last| last >= signer) {
-            return Err(CertificateError::Order(*signer));
-        }
-        last = Some(signer);
-        let weight = set.weight_of(signer);
-        if weight == 0 {
-            return Err(CertificateError::Stranger(*signer));
-        }
-        signed += weight;
-    }
-    if set.is_quorum(signed) {
-        Ok(())
-    } else {
-        let total = set.total();
-        Err(CertificateError::NoQuorum { signed, total })
-    }
-}
-
 impl CommitCertificate {
     /// Accepts the certificate if more than two thirds of `set` signed it.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub fn verify(&self, domain: &Domain, set: &ValidatorSet) -> Result<(), CertificateError> {
-        check_signers(self.signatures.iter().map(|one| &one.validator), set)?;
         let digest = precommit(self.height, self.round, self.block).digest(domain);
-        let forged = self
-            .signatures
-            .iter()
-            .find(|one| !one.signature.is_by(&one.validator, &digest));
-        match forged {
-            Some(one) => Err(CertificateError::Signature(one.validator)),
-            None => Ok(()),
-        }
+        self.signatures.verify(&digest, set)
     }
 }
 
@@ -191,18 +217,16 @@ impl ExtendedCertificate {
     /// The certificate without extensions.
     #[must_use]
     pub fn to_commit(&self) -> CommitCertificate {
+        // in their order, which is for the verifier to judge
+        let signatures = self.signatures.iter().map(|one| CommitSignature {
+            validator: one.validator,
+            signature: one.signature,
+        });
         CommitCertificate {
             height: self.height,
             round: self.round,
             block: self.block,
-            signatures: self
-                .signatures
-                .iter()
-                .map(|one| CommitSignature {
-                    validator: one.validator,
-                    signature: one.signature,
-                })
-                .collect(),
+            signatures: Quorum(signatures.collect()),
         }
     }
 

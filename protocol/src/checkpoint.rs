@@ -15,7 +15,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     account::L1Address,
     block::{BlockHeader, BlockId},
-    certificate::{CertificateError, CommitSignature, check_signers},
+    certificate::{CertificateError, Quorum},
     codec::{abi_word, borsh_field, field_to_be_bytes},
     hash::keccak256,
     number::{BatchNumber, Epoch, Height},
@@ -262,7 +262,7 @@ pub struct Checkpoint {
     /// What was signed.
     pub commitment: BatchCommitment,
     /// Signers by address.
-    pub signatures: Vec<CommitSignature>,
+    pub signatures: Quorum,
 }
 
 impl Checkpoint {
@@ -273,19 +273,12 @@ impl Checkpoint {
         commitment: BatchCommitment,
         signed: impl IntoIterator<Item = &'a SignedCommitment>,
     ) -> Self {
-        let mut signatures: Vec<CommitSignature> = signed
+        let signed = signed
             .into_iter()
-            .filter(|one| one.commitment == commitment)
-            .map(|one| CommitSignature {
-                validator: one.validator,
-                signature: one.signature,
-            })
-            .collect();
-        signatures.sort_by_key(|one| one.validator);
-        signatures.dedup_by_key(|one| one.validator);
+            .filter(|one| one.commitment == commitment);
         Self {
+            signatures: signed.map(|one| (one.validator, one.signature)).collect(),
             commitment,
-            signatures,
         }
     }
 
@@ -295,23 +288,9 @@ impl Checkpoint {
     /// [`CheckpointError`].
     pub fn verify(&self, domain: &Domain, set: &ValidatorSet) -> Result<(), CheckpointError> {
         self.commitment.check()?;
-        check_signers(self.signatures.iter().map(|one| &one.validator), set)?;
-        let digest = self.commitment.digest(domain);
-        let forged = self
+        Ok(self
             .signatures
-            .iter()
-            .find(|one| !one.signature.is_by(&one.validator, &digest));
-        match forged {
-            Some(one) => Err(CertificateError::CheckpointSignature(one.validator).into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Weight of the signers in `set`.
-    #[must_use]
-    pub fn weight(&self, set: &ValidatorSet) -> u128 {
-        let signers = self.signatures.iter();
-        signers.map(|one| set.weight_of(&one.validator)).sum()
+            .verify(&self.commitment.digest(domain), set)?)
     }
 }
 
@@ -393,7 +372,7 @@ mod tests {
         );
         let three = signed(&world, &commitment, 3);
         assert_eq!(three.verify(&world.domain, set), Ok(()));
-        assert_eq!(three.weight(set), 3);
+        assert_eq!(three.signatures.weight(set), 3);
         assert_eq!(from_bytes::<Checkpoint>(&to_bytes(&three)), Ok(three));
         let refused = CertificateError::NoQuorum {
             signed: 2,
@@ -471,11 +450,11 @@ mod tests {
         };
         let first = good.signatures[0].validator;
         assert_eq!(
-            refused(&|bad| bad.signatures[0].signature = bad.signatures[1].signature),
-            CertificateError::CheckpointSignature(first).into()
+            refused(&|bad| bad.signatures.0[0].signature = bad.signatures[1].signature),
+            CertificateError::Signature(first).into()
         );
         assert_eq!(
-            refused(&|bad| bad.signatures[1] = bad.signatures[0]),
+            refused(&|bad| bad.signatures.0[1] = bad.signatures[0]),
             CertificateError::Order(first).into()
         );
         let stranger = ValidatorKey::from_bytes(&[99; 32]).unwrap();

@@ -21,7 +21,7 @@ use crate::{
     vote::{SignedProposal, SignedVote, Step, extension_digest},
 };
 
-pub use promise::BrokenPreconfirmation;
+pub use promise::{BrokenPreconfirmation, is_own};
 
 /// Two signed messages that accuse their signer.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

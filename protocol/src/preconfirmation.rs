@@ -12,6 +12,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::{
     account::L1Address,
+    block::{Entry, Payload},
     codec::{abi_word, field_to_be_bytes},
     number::Height,
     transaction::{Domain, TransactionId},
@@ -50,6 +51,25 @@ impl Preconfirmation {
             proposer: key.address(),
             signature: key.sign(&self.digest(domain)),
         }
+    }
+
+    /// Whether the operation stands at its place among the payload's signed ones, burns not counted.
+    #[must_use]
+    pub fn is_kept_by(&self, payload: &Payload, domain: &Domain) -> bool {
+        let Ok(mut left) = usize::try_from(self.place) else {
+            return false;
+        };
+        for entry in &payload.entries {
+            let Entry::Submission { submission, .. } = entry else {
+                continue;
+            };
+            let members = submission.members().len();
+            if left < members {
+                return submission.ids(domain).get(left) == Some(&self.transaction);
+            }
+            left = left.saturating_sub(members);
+        }
+        false
     }
 
     /// Whether no block keeps both promises.

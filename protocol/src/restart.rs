@@ -15,7 +15,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     account::L1Address,
     block::{BlockId, L1Origin, Tip},
-    certificate::{CertificateError, CommitSignature, check_signers},
+    certificate::{CertificateError, Quorum},
     codec::{abi_word, borsh_field, field_to_be_bytes, to_bytes},
     hash::keccak256,
     number::{BatchNumber, Height},
@@ -198,7 +198,7 @@ pub struct RestartCertificate {
     /// What was signed.
     pub restart: Restart,
     /// Signers by address.
-    pub signatures: Vec<CommitSignature>,
+    pub signatures: Quorum,
 }
 
 impl RestartCertificate {
@@ -209,19 +209,10 @@ impl RestartCertificate {
         restart: Restart,
         signed: impl IntoIterator<Item = &'a SignedRestart>,
     ) -> Self {
-        let mut signatures: Vec<CommitSignature> = signed
-            .into_iter()
-            .filter(|one| one.restart == restart)
-            .map(|one| CommitSignature {
-                validator: one.validator,
-                signature: one.signature,
-            })
-            .collect();
-        signatures.sort_by_key(|one| one.validator);
-        signatures.dedup_by_key(|one| one.validator);
+        let signed = signed.into_iter().filter(|one| one.restart == restart);
         Self {
+            signatures: signed.map(|one| (one.validator, one.signature)).collect(),
             restart,
-            signatures,
         }
     }
 
@@ -230,16 +221,7 @@ impl RestartCertificate {
     /// # Errors
     /// [`CertificateError`].
     pub fn verify(&self, domain: &Domain, set: &ValidatorSet) -> Result<(), CertificateError> {
-        check_signers(self.signatures.iter().map(|one| &one.validator), set)?;
-        let digest = self.restart.digest(domain);
-        let forged = self
-            .signatures
-            .iter()
-            .find(|one| !one.signature.is_by(&one.validator, &digest));
-        match forged {
-            Some(one) => Err(CertificateError::RestartSignature(one.validator)),
-            None => Ok(()),
-        }
+        self.signatures.verify(&self.restart.digest(domain), set)
     }
 
     /// keccak256("QUORATE/protocol/restart-certificate/v1" and the encoding): `certificate hash` of the next block's

@@ -4,7 +4,10 @@
 //! It runs behind the chain with a state of its own. After a restart it goes back to the start of the open batch and
 //! makes the same jobs again; those that exist are left alone, since a job's name is its content.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use api::{
     jobs::{JobId, JobKind},
@@ -51,6 +54,9 @@ pub(crate) enum BatcherError {
 /// How many times as long as it works the batcher rests while senders wait. A pair costs it tens of hashes, more than
 /// admission does, and a prover takes a thousand times longer than that: witnesses are the last to hurry.
 const REST_FACTOR: u32 = 15;
+/// Longest rest: a pair takes milliseconds. One that took longer was not at work, its process stood still; resting many times as
+/// long, it would hear nothing of a stop.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// A job that is about to be stored.
 type NewJob = ([u8; 32], JobRecord, Vec<u8>);
@@ -177,7 +183,7 @@ impl Batcher {
                 }
             }
             if self.chain.is_admitting() {
-                std::thread::sleep(started.elapsed() * REST_FACTOR);
+                std::thread::sleep(rest(started.elapsed()));
             }
         }
         self.next = Height(core.height.0 + 1);
@@ -269,6 +275,11 @@ impl Batcher {
     }
 }
 
+/// How long to rest after this much work.
+fn rest(worked: Duration) -> Duration {
+    worked.saturating_mul(REST_FACTOR).min(REST_MAX)
+}
+
 fn new_job(
     (kind, batch, index): (JobKind, BatchNumber, u32),
     inputs: &[Fr],
@@ -291,4 +302,16 @@ fn new_job(
         worker: None,
     };
     (JobId::new(kind, &witness).0, record, witness)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_stood_still_rests_no_longer_than_one_at_work() {
+        assert_eq!(rest(Duration::from_millis(4)), Duration::from_millis(12));
+        assert_eq!(rest(Duration::from_secs(2)), REST_MAX);
+        assert_eq!(rest(Duration::MAX), REST_MAX);
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 use protocol::{
     account::L1Address,
     checkpoint::{BatchCommitment, Checkpoint, SignedCommitment},
-    codec::{field_to_be_bytes, to_bytes},
+    codec::field_to_be_bytes,
     evidence::Evidence,
     number::{BatchNumber, Epoch},
 };
@@ -175,7 +175,8 @@ impl Checkpoints {
                         validator,
                         signature,
                     };
-                    self.outlet.send(News::Commitment(to_bytes(&signed)));
+                    let news = News::Commitment(Box::new(signed.clone()));
+                    self.outlet.send(news);
                     self.take(signed)?;
                 }
                 Err(error @ (GuardError::Conflict { .. } | GuardError::Below { .. })) => {
@@ -259,7 +260,9 @@ impl Checkpoints {
             Checkpoint::assemble(own.clone(), one.signed.values())
         };
         let set = &self.store.office(checkpoint.commitment.epoch)?;
-        if !set.is_quorum(checkpoint.weight(set)) || self.store.checkpoint(number)?.is_some() {
+        if !set.is_quorum(checkpoint.signatures.weight(set))
+            || self.store.checkpoint(number)?.is_some()
+        {
             return Ok(());
         }
         let signers = checkpoint.signatures.len();
@@ -288,7 +291,7 @@ impl Checkpoints {
             .filter_map(|(_, open)| open.signed.get(&own).cloned())
             .collect();
         for signed in missing {
-            self.outlet.send(News::Commitment(to_bytes(&signed)));
+            self.outlet.send(News::Commitment(Box::new(signed)));
         }
     }
 }

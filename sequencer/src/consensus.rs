@@ -29,7 +29,7 @@ use crate::{
     executor::{CommitError, Executor},
     guard::{GuardError, SigningGuard},
     network::Gossip,
-    relay::Relay,
+    relay::{Progress, Relay},
     sets::OtherSet,
     storage::StorageError,
 };
@@ -161,8 +161,9 @@ impl Consensus {
 }
 
 /// What this node does at first. A key that has signed above what this database and log remember stays silent until
-/// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers'
-/// certificates. A node that was merely behind when it stopped first gets what was decided, and then votes.
+/// the chain has passed that height: its own guard knows of it, or, after a restore of everything, its peers, who show
+/// certificates and what it has signed itself. A node that was merely behind when it stopped first gets what was decided,
+/// and then votes.
 async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
     if setup.is_follower {
         let until = app::FOLLOWED_HEIGHT_MAX;
@@ -175,23 +176,38 @@ async fn first_role(setup: &ConsensusSetup) -> Result<Role, ConsensusError> {
     if signed.0 > tip.0.saturating_add(1) || (signed > tip && !has_log) {
         silent_to = signed;
     }
-    let certified = match &setup.peers {
-        Some((relay, gossip)) => relay.highest_certified(gossip).await,
-        None => Height(0),
+    let Progress {
+        certified,
+        signed: shown,
+    } = match &setup.peers {
+        Some((relay, gossip)) => relay.progress(gossip, &setup.guard.address()).await,
+        None => Progress::default(),
     };
+    let domain = setup.executor.shared.chain.constants.domain;
+    for sighting in shown {
+        if !setup.guard.knows(&sighting.request(&domain))? {
+            let (height, round, _) = sighting.rank();
+            tracing::warn!(
+                height = height.0,
+                round = round.0,
+                "peers hold a signature of this key that is not remembered here"
+            );
+            setup.guard.catch_up(height)?;
+        }
+    }
     if certified > tip {
         // A guard that remembers this height is of the life that signed in it; another may be an older copy, and then
         // this key can have voted in the height above too. Whoever decided a height remembers it: after a crash of all
         // nodes more than two thirds vote in the next one.
-        let last = if signed >= certified {
-            certified
-        } else {
-            let open = Height(certified.0.saturating_add(1));
-            setup.guard.catch_up(open)?;
-            open
-        };
-        silent_to = silent_to.max(last);
+        silent_to = silent_to.max(certified);
+        if signed < certified {
+            setup
+                .guard
+                .catch_up(Height(certified.0.saturating_add(1)))?;
+        }
     }
+    // the guard refuses up to there, and a refusal stops the node
+    silent_to = silent_to.max(setup.guard.passed()?);
     if silent_to > tip {
         let (tip, until) = (tip.0, silent_to.0);
         tracing::info!(tip, until, "catching up as an observer: not voting yet");

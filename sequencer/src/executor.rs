@@ -31,13 +31,14 @@ use crate::{
     builder::Reports,
     mempool::{Admission, Entry},
     observed::Observed,
+    promises::Heard,
     sets::{OtherSet, SetSource, SetsError, Term},
+    sightings::{Sighting, Sightings},
     storage::Store,
 };
 
 pub(crate) use bidding::{Offer, OfferOrder};
 pub(crate) use commit::CommitError;
-#[cfg(test)]
 pub(crate) use promising::PROMISES_MAX;
 use promising::Promised;
 pub(crate) use propose::{BLOCK_OPERATIONS, ProposeError};
@@ -154,6 +155,10 @@ pub(crate) struct Executor {
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
     promised: Mutex<Promised>,
+    /// What proposers have promised.
+    pub(crate) heard: Heard,
+    /// What validators have signed last.
+    pub(crate) sightings: Sightings,
 }
 
 impl Executor {
@@ -172,6 +177,8 @@ impl Executor {
             decided: Mutex::new(Arc::new(decided)),
             draft: Mutex::new(None),
             promised: Mutex::default(),
+            heard: Heard::default(),
+            sightings: Sightings::default(),
         }
     }
 
@@ -197,6 +204,14 @@ impl Executor {
         let term = &self.decided().term;
         let is_other = core.epoch == term.epoch && core.next_set_hash != term.next_hash;
         is_other.then(|| OtherSet::new(core.height, &core.next_set_hash, &term.next_hash))
+    }
+
+    /// Takes a signed message of agreement, checked or not.
+    pub(crate) fn saw(&self, sighting: Sighting) {
+        let domain = &self.shared.chain.constants.domain;
+        if let Some(set) = self.set_of(sighting.height()) {
+            self.sightings.take(sighting, domain, &set);
+        }
     }
 
     /// Moves with the newest committed height.

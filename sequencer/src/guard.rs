@@ -28,8 +28,9 @@
 //! # After a restore
 //! A guard from an older copy of the disk, or a new one, does not know what was signed since. Before it signs anything,
 //! [`SigningGuard::catch_up`] must raise its floor to the highest height in which this key can have signed: one above
-//! the highest height that peers have *decided*. The floor is durable and never falls, so the height must be backed
-//! by a certificate: an invented one silences the validator until the chain gets there.
+//! the highest height that peers have *decided*, and the highest in which they show a signature of this key that is not
+//! remembered here ([`SigningGuard::knows`]). The floor is durable and never falls, so the height must be backed by a
+//! certificate or by that signature: an invented one silences the validator until the chain gets there.
 //!
 //! # On disk
 //! An append-only log of checksummed records (`log`), under an exclusive lock that a second process does not get. It is
@@ -56,7 +57,6 @@ use std::{
 use protocol::{
     account::L1Address,
     block::BlockId,
-    codec::abi_word,
     number::{Height, Round},
     preconfirmation::Preconfirmation,
     restart::Restart,
@@ -66,7 +66,7 @@ use protocol::{
 };
 
 pub use request::GuardRequest;
-pub(crate) use request::validator_proof_digest;
+pub(crate) use request::{promised_place, validator_proof_digest};
 pub use slots::{Lock, NUMBERS_KEPT, NumberedKind, ROUNDS_KEPT, RoundKind, Slot};
 
 use log::Log;
@@ -311,17 +311,13 @@ impl SigningGuard {
         &self,
         promise: &Preconfirmation,
     ) -> Result<ValidatorSignature, GuardError> {
-        let digest = promise.digest(&self.domain);
-        let request = |kind, subject| GuardRequest::Numbered {
-            kind,
+        self.sign(&promised_place(promise, &self.domain))?;
+        self.sign(&GuardRequest::Numbered {
+            kind: NumberedKind::PromisedOperation,
             number: promise.height.0,
-            subject,
-            digest,
-        };
-        let place = abi_word(u128::from(promise.place));
-        self.sign(&request(NumberedKind::PromisedPlace, place))?;
-        let operation = promise.transaction.0;
-        self.sign(&request(NumberedKind::PromisedOperation, operation))
+            subject: promise.transaction.0,
+            digest: promise.digest(&self.domain),
+        })
     }
 
     /// Signs an extension, or returns the one that was signed before for this height, round and block. It becomes durable
@@ -386,6 +382,26 @@ impl SigningGuard {
     /// [`GuardError::Poisoned`].
     pub fn highest_signed(&self) -> Result<Height, GuardError> {
         Ok(self.inner()?.slots.floor().signed)
+    }
+
+    /// Whether signing this is nothing new: it is stored, or nothing can be signed in its place any more.
+    ///
+    /// # Errors
+    /// [`GuardError::Poisoned`].
+    pub fn knows(&self, request: &GuardRequest) -> Result<bool, GuardError> {
+        let stored = self.inner()?.slots.find(&request.slot()).map(|entry| {
+            let digest = request.digest(&self.domain);
+            entry.is_some_and(|entry| entry.digest == digest)
+        });
+        Ok(stored.unwrap_or(true))
+    }
+
+    /// The highest height that [`SigningGuard::catch_up`] has passed: nothing new is signed up to it.
+    ///
+    /// # Errors
+    /// [`GuardError::Poisoned`].
+    pub fn passed(&self) -> Result<Height, GuardError> {
+        Ok(self.inner()?.slots.floor().passed)
     }
 
     /// From now on nothing at or below `height` is signed that is not stored. Durable; never lowers the floor.

@@ -29,6 +29,7 @@ mod relay;
 mod restart;
 mod rpc;
 mod sets;
+mod sightings;
 mod storage;
 mod telemetry;
 

@@ -1,8 +1,10 @@
 //! Preconfirmations: the next proposer signs that an operation will stand at a place of its block (`sequencing.md`, rule 12).
 //!
 //! What is promised is the executor's to keep ([`crate::executor`]); here it is signed, through the guard. A promise can be
-//! broken; two that conflict, and a block of its maker's own that does not keep it, are evidence. What this module does
-//! not do: collect that evidence.
+//! broken; two that conflict, and a block of its maker's own that does not keep it, are evidence: every node watches for it
+//! with what it has [`heard`]. What this module does not do: see blocks.
+
+mod heard;
 
 use std::sync::Arc;
 
@@ -12,7 +14,10 @@ use protocol::{preconfirmation::SignedPreconfirmation, transaction::TransactionI
 use crate::{
     executor::Executor,
     guard::{GuardError, SigningGuard},
+    relay::News,
 };
+
+pub(crate) use heard::{Heard, Hearing};
 
 /// Makes promises.
 #[derive(Clone)]
@@ -26,7 +31,7 @@ impl Promises {
         Self { executor, guard }
     }
 
-    /// Promises that a pending operation will stand in this node's next block. Waits for the disk.
+    /// Promises that a pending operation will stand in this node's next block, and tells everybody. Waits for the disk.
     ///
     /// # Errors
     /// Why nothing is promised.
@@ -47,11 +52,15 @@ impl Promises {
                     ApiError::new(ErrorCode::Internal, "the signing guard failed")
                 }
             })?;
-        Ok(SignedPreconfirmation {
+        let signed = SignedPreconfirmation {
             preconfirmation,
             proposer,
             signature,
-        })
+        };
+        if self.executor.hear(signed) == Hearing::New {
+            self.executor.shared.outlet.send(News::Promise(signed));
+        }
+        Ok(signed)
     }
 }
 

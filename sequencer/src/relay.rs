@@ -9,6 +9,7 @@
 mod blocks;
 mod handovers;
 mod message;
+mod progress;
 mod tell;
 
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use libp2p::PeerId;
 use protocol::{
-    certificate::ExtendedCertificate,
     checkpoint::SignedCommitment,
     codec::{from_bytes, to_bytes},
-    number::{BatchNumber, Epoch, Height, LeafIndex},
+    evidence::Evidence,
+    number::{BatchNumber, LeafIndex},
+    preconfirmation::SignedPreconfirmation,
     signature::invalid_claims,
     transaction::{Domain, ListHash, Submission},
     validator::ValidatorSignature,
@@ -38,22 +40,19 @@ use crate::{
     guard::validator_proof_digest,
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
+    promises::Hearing,
     proving::RocksQueue,
     storage::{Departed, StorageError},
 };
 
-use message::{Proven, Question, SUBMISSIONS_MAX, Told};
+use message::{Proven, Question, SUBMISSIONS_MAX, Statement, Told};
+pub(crate) use progress::Progress;
 pub(crate) use tell::{News, Outlet, run_tell};
 
 /// Bytes of an answer to a question about listed submissions.
 const LISTED_BYTES_MAX: usize = 1 << 20;
 /// How long a node waits for the bytes of listed submissions before it asks again.
 const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// How long a starting node waits for its peers to say how far the chain is.
-const TIP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
-/// Between two looks at which peers are there.
-const TIP_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Judges and serves what peers send.
 pub(crate) struct Relay {
@@ -152,6 +151,22 @@ impl Relay {
         }
     }
 
+    async fn take_promise(&self, signed: SignedPreconfirmation) -> Acceptance {
+        let (exchange, book) = (Arc::clone(&self.exchange), Arc::clone(&self.evidence));
+        apart(move || match exchange.executor().hear(signed) {
+            Hearing::New => Acceptance::Accept,
+            Hearing::Known | Hearing::Elsewhere => Acceptance::Ignore,
+            Hearing::Forged => Acceptance::Reject,
+            Hearing::Contradiction(pair) => {
+                let evidence = Evidence::DoublePreconfirmation(pair.0, pair.1);
+                // a failing database ends the node elsewhere
+                let _ = book.record(evidence);
+                Acceptance::Accept
+            }
+        })
+        .await
+    }
+
     /// The bytes of what votes of this node may have listed.
     fn listed(&self, names: &[ListHash]) -> Vec<Submission> {
         let pool = self.shared.pool();
@@ -171,40 +186,6 @@ impl Relay {
             found.push(submission);
         }
         found
-    }
-
-    /// The highest height that peers show a certificate of; 0 if none answers in time.
-    pub(crate) async fn highest_certified(&self, gossip: &Gossip) -> Height {
-        if self.peers == 0 {
-            return Height(0);
-        }
-        let deadline = tokio::time::Instant::now() + TIP_TIMEOUT;
-        let mut highest = Height(0);
-        let mut asked = std::collections::BTreeSet::new();
-        while tokio::time::Instant::now() < deadline && asked.len() < self.peers {
-            let ready = gossip.peers().into_iter().filter(|peer| peer.ready);
-            let new: Vec<PeerId> = ready
-                .map(|peer| peer.peer)
-                .filter(|peer| !asked.contains(peer))
-                .collect();
-            for peer in new {
-                asked.insert(peer);
-                let question = Bytes::from(to_bytes(&Question::Tip));
-                let answer = gossip.request_from(peer, question, FETCH_TIMEOUT).await;
-                let certificate =
-                    answer.and_then(|bytes| from_bytes::<ExtendedCertificate>(&bytes).ok());
-                let Some(certificate) = certificate.filter(|one| one.height > highest) else {
-                    continue;
-                };
-                let epoch = Epoch::of(certificate.height);
-                let set = self.set_of(gossip, peer, epoch).await;
-                if set.is_some_and(|set| certificate.verify(&self.domain, &set).is_ok()) {
-                    highest = certificate.height;
-                }
-            }
-            tokio::time::sleep(TIP_PAUSE).await;
-        }
-        highest
     }
 
     /// Gets submissions that are listed and not here, from whoever has them: into the pool, or, where it takes them no
@@ -272,8 +253,9 @@ impl GossipHandler for Relay {
                 apart(move || exchange.take_reveal_bytes(bytes)).await
             }
             Topic::Evidence => self.take_evidence(bytes).await,
-            Topic::Checkpoints => match from_bytes::<SignedCommitment>(&bytes) {
-                Ok(signed) => self.take_commitment(signed).await,
+            Topic::Checkpoints => match from_bytes::<Statement>(&bytes) {
+                Ok(Statement::Commitment(signed)) => self.take_commitment(*signed).await,
+                Ok(Statement::Promise(signed)) => self.take_promise(signed).await,
                 Err(_) => Acceptance::Reject,
             },
             // spoken by later versions: not this node's to judge
@@ -297,13 +279,8 @@ impl GossipHandler for Relay {
             Question::Bid(name) => self.bid(&name),
             Question::Block(height, id) => self.block(height, id).await,
             Question::Handovers(epoch) => self.handovers(epoch).await,
-            Question::Tip => {
-                let tip = self.shared.chain.view().tip.height;
-                let store = Arc::clone(&self.shared.store);
-                let read = move || store.block(tip);
-                let stored = tokio::task::spawn_blocking(read).await.ok()?.ok()??;
-                Some(Bytes::from(to_bytes(&stored.certificate)))
-            }
+            Question::Tip => self.tip().await,
+            Question::Signed(validator) => self.signed(&validator),
         }
     }
 

@@ -24,6 +24,8 @@ mod observe;
 mod promises;
 #[path = "node/restart.rs"]
 mod restart;
+#[path = "node/restored.rs"]
+mod restored;
 #[path = "node/set.rs"]
 mod set;
 #[path = "node/thief.rs"]

@@ -89,7 +89,7 @@ impl CheckpointFile {
             commitment: commitment.clone(),
             domain,
             signers: self.checkpoint.signatures.len(),
-            weight: self.checkpoint.weight(set),
+            weight: self.checkpoint.signatures.weight(set),
             total: set.total(),
             is_anchored_in_genesis: genesis.is_some(),
         })

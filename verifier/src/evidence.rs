@@ -336,7 +336,7 @@ mod tests {
             "who left answers for nothing later"
         );
         let mut forged = succession.links.clone();
-        forged[1].certificate.signatures[0].signature = newest.sign(&[0; 32]);
+        forged[1].certificate.signatures.0[0].signature = newest.sign(&[0; 32]);
         let made = EvidenceFile {
             lineage: Lineage::new(&world.genesis, forged),
             ..file(double_vote(&newest, height))

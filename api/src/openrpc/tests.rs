@@ -151,11 +151,15 @@ fn samples_of_every_answer_fit_their_schema() {
     let tier = |tier: &str, weights: &Value, signed: &Value| {
         json!({
             "tier": tier, "time_ms": 1, "since_received_ms": 0, "since_previous_ms": 0, "weights": weights,
-            "weight_signed": signed, "revertible_by": "x",
+            "weight_signed": signed, "revertible_by": "x", "preconfirmation": null,
         })
     };
+    let promise = json!({"id": hash, "height": 1, "place": 0, "proposer": address, "signature": "0x00", "tier": "x"});
+    let mut promised = tier("preconfirmed", &Value::Null, &Value::Null);
+    promised["preconfirmation"] = promise;
     let tiers = json!([
         tier("pending", &Value::Null, &Value::Null),
+        promised,
         tier("certified", &weights, &json!(3)),
         tier("batch_certified", &weights, &json!(4)),
         tier("proven", &weights, &Value::Null),

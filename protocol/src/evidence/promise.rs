@@ -7,9 +7,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::EvidenceError;
 use crate::{
-    block::{BlockCore, Entry, Payload},
+    block::{BlockCore, Payload},
     preconfirmation::SignedPreconfirmation,
-    transaction::{Domain, SignedBid, TransactionId},
+    transaction::{Domain, SignedBid},
     vote::SignedProposal,
 };
 
@@ -28,20 +28,12 @@ pub struct BrokenPreconfirmation {
     pub payload: Payload,
 }
 
-/// The operation at this place among the payload's signed ones, burns not counted.
-fn operation_at(payload: &Payload, place: u32, domain: &Domain) -> Option<TransactionId> {
-    let mut left = usize::try_from(place).ok()?;
-    for entry in &payload.entries {
-        let Entry::Submission { submission, .. } = entry else {
-            continue;
-        };
-        let members = submission.members().len();
-        if left < members {
-            return submission.ids(domain).get(left).copied();
-        }
-        left = left.saturating_sub(members);
-    }
-    None
+/// Whether the signer proposes a new block of its own: only such a block can break its promise.
+#[must_use]
+pub fn is_own(proposal: &SignedProposal, core: &BlockCore) -> bool {
+    proposal.proposal.pol_round.is_none()
+        && core.author == proposal.proposer
+        && core.birth_round == proposal.proposal.round
 }
 
 impl BrokenPreconfirmation {
@@ -54,10 +46,7 @@ impl BrokenPreconfirmation {
         if promise.height != proposal.height || promise.height != self.core.height {
             return Err(EvidenceError::Unrelated("heights"));
         }
-        let is_own = proposal.pol_round.is_none()
-            && self.core.author == self.promise.proposer
-            && self.core.birth_round == proposal.round;
-        if !is_own {
+        if !is_own(&self.proposal, &self.core) {
             return Err(EvidenceError::Unrelated(
                 "the block must be the signer's own, proposed for the first time",
             ));
@@ -68,7 +57,7 @@ impl BrokenPreconfirmation {
         if self.core.payload_root != self.payload.root() {
             return Err(EvidenceError::Unrelated("payload and block"));
         }
-        if operation_at(&self.payload, promise.place, domain) == Some(promise.transaction) {
+        if promise.is_kept_by(&self.payload, domain) {
             return Err(EvidenceError::Same);
         }
         Ok(())

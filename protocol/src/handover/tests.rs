@@ -79,7 +79,7 @@ fn certificates_of_another_set_too_few_or_forged_votes_are_refused() {
         HandoverError::Certificate(CertificateError::Stranger(_))
     ));
     let mut links = succession.links.clone();
-    links[1].certificate.signatures.truncate(2);
+    links[1].certificate.signatures.0.truncate(2);
     assert!(matches!(
         refused(&links).reason,
         HandoverError::Certificate(CertificateError::NoQuorum {
@@ -88,7 +88,7 @@ fn certificates_of_another_set_too_few_or_forged_votes_are_refused() {
         })
     ));
     let mut links = succession.links.clone();
-    links[1].certificate.signatures[0].signature =
+    links[1].certificate.signatures.0[0].signature =
         ValidatorKey::from_bytes(&[99; 32]).unwrap().sign(&[1; 32]);
     assert!(matches!(
         refused(&links).reason,

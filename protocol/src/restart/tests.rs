@@ -135,10 +135,10 @@ fn more_than_two_thirds_certify_a_restart() {
     moved.restart.last_height.0 += 1;
     assert!(matches!(
         verify(&moved),
-        Err(CertificateError::RestartSignature(_))
+        Err(CertificateError::Signature(_))
     ));
     let mut twice = good;
-    twice.signatures[1] = twice.signatures[0];
+    twice.signatures.0[1] = twice.signatures[0];
     assert!(matches!(verify(&twice), Err(CertificateError::Order(_))));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     block::Payload,
-    certificate::{CommitCertificate, CommitSignature},
+    certificate::CommitCertificate,
     handover::Handover,
     number::{Epoch, Round},
     testing::World,
@@ -73,10 +73,7 @@ impl Succession {
             block: Some(block),
         };
         let digest = vote.digest(&world.domain);
-        let signatures = voters.iter().map(|key| CommitSignature {
-            validator: key.address(),
-            signature: key.sign(&digest),
-        });
+        let signatures = voters.iter().map(|key| (key.address(), key.sign(&digest)));
         Handover {
             core,
             bid: None,

@@ -4,7 +4,7 @@
 
 use arc_malachitebft_core_types::{self as engine, NilOrVal, VoteExtensions, VoteType};
 use protocol::{
-    certificate::{CommitCertificate, CommitSignature, ExtendedCertificate, ExtendedSignature},
+    certificate::{CommitCertificate, ExtendedCertificate, ExtendedSignature},
     number::Round,
     vote::{Proposal, ProposalKind, SignedProposal, SignedVote, Step, Vote},
 };
@@ -139,18 +139,12 @@ impl Agreement {
         certificate: &engine::CommitCertificate<Self>,
     ) -> Option<CommitCertificate> {
         let signatures = certificate.commit_signatures.iter();
-        let mut signatures: Vec<CommitSignature> = signatures
-            .map(|one| CommitSignature {
-                validator: one.address.0,
-                signature: one.signature,
-            })
-            .collect();
-        signatures.sort_by_key(|one| one.validator);
+        let signatures = signatures.map(|one| (one.address.0, one.signature));
         Some(CommitCertificate {
             height: certificate.height.0,
             round: to_protocol_round(certificate.round)?,
             block: certificate.value_id,
-            signatures,
+            signatures: signatures.collect(),
         })
     }
 

@@ -7,6 +7,7 @@
 mod answers;
 mod bids;
 mod jobs;
+mod kept;
 mod publish;
 mod refused;
 
@@ -27,6 +28,7 @@ use arc_malachitebft_app::{
         util::events::{Event, RxEvent},
     },
 };
+use arc_malachitebft_core_consensus::Input;
 use arc_malachitebft_core_types::{
     HeightParams, LinearTimeouts, NilOrVal, Round as EngineRound, Validity, ValueOrigin, Vote as _,
     VoteExtensionPolicy, VoteType,
@@ -62,6 +64,7 @@ use crate::{
     evidence::EvidenceBook,
     executor::{Executor, Judged},
     guard::SigningGuard,
+    sightings::Sighting,
 };
 use bids::Watch;
 use refused::Refused;
@@ -484,7 +487,15 @@ impl App {
     fn observe(&mut self, event: Event<Agreement>) -> Result<(), ConsensusError> {
         let set = self.set();
         match event {
+            // the log repeats what was heard at this height before a restart
+            Event::WalReplayEntry(Input::Vote(vote)) => {
+                self.see(&SignedConsensusMsg::Vote(vote));
+            }
+            Event::WalReplayEntry(Input::Proposal(proposal)) => {
+                self.see(&SignedConsensusMsg::Proposal(proposal));
+            }
             Event::Received(message) => {
+                self.see(&message);
                 if let Some(evidence) = self.heard.take(&message, &set) {
                     self.accuse(evidence);
                 }
@@ -518,6 +529,19 @@ impl App {
         Ok(())
     }
 
+    /// Keeps what its signer may ask for after a restore.
+    fn see(&self, message: &SignedConsensusMsg<Agreement>) {
+        let sighting = match message {
+            SignedConsensusMsg::Vote(vote) => Agreement::to_protocol_vote(vote).map(Sighting::Vote),
+            SignedConsensusMsg::Proposal(proposal) => {
+                Agreement::to_protocol_proposal(proposal).map(Sighting::Proposal)
+            }
+        };
+        if let Some(sighting) = sighting {
+            self.executor.saw(sighting);
+        }
+    }
+
     /// Two messages that no honest validator signs.
     fn accuse(&mut self, evidence: Evidence) {
         let book = Arc::clone(&self.evidence);
@@ -529,6 +553,7 @@ impl App {
 
     /// Turns to the next height after a commit.
     fn turn_page(&mut self) {
+        self.compare_promises();
         let next = Height(self.executor.tip().height.0.saturating_add(1));
         self.parts.start_height(next);
         self.heard.start_height(next);
@@ -551,9 +576,13 @@ impl App {
             return;
         };
         let sold = init.header.bid.is_some().then(|| init.clone());
+        let signed = init.signed;
         let arrival = self.parts.take_init(init, &set);
         if let (Arrival::Init(..) | Arrival::Double(_), Some(init)) = (&arrival, &sold) {
             self.see_bid(init);
+        }
+        if matches!(arrival, Arrival::Init(..) | Arrival::Double(_)) {
+            self.executor.saw(Sighting::Proposal(signed));
         }
         match arrival {
             Arrival::Init(_, id) => self.tell_again(id),

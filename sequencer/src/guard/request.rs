@@ -2,8 +2,9 @@
 
 use protocol::{
     block::BlockId,
-    codec::{abi_encode_tagged, field_to_be_bytes},
+    codec::{abi_encode_tagged, abi_word, field_to_be_bytes},
     hash::keccak256,
+    preconfirmation::Preconfirmation,
     transaction::Domain,
     vote::{Proposal, ProposalKind, Step, Vote},
 };
@@ -80,6 +81,16 @@ impl GuardRequest {
             Self::Proposal(proposal, _) => Some(proposal.block),
             Self::Numbered { .. } => None,
         }
+    }
+}
+
+/// A promise, in the slot of its place.
+pub(crate) fn promised_place(promise: &Preconfirmation, domain: &Domain) -> GuardRequest {
+    GuardRequest::Numbered {
+        kind: NumberedKind::PromisedPlace,
+        number: promise.height.0,
+        subject: abi_word(u128::from(promise.place)),
+        digest: promise.digest(domain),
     }
 }
 

@@ -571,3 +571,25 @@ fn a_rewrite_that_a_crash_cut_off_changes_nothing() {
     assert_kept(&place.guard(), 3, &signed);
     assert!(!unfinished.exists());
 }
+
+#[test]
+fn what_peers_show_is_known_if_it_is_stored_or_can_be_signed_no_more() {
+    let place = Place::new();
+    let guard = place.guard();
+    let first = vote(5, 0, Step::Prevote, Some(BLOCK));
+    guard.sign(&first).unwrap();
+    assert!(guard.knows(&first).unwrap());
+    let other = vote(5, 0, Step::Prevote, Some(OTHER));
+    assert!(!guard.knows(&other).unwrap(), "somebody else has signed it");
+    let later = vote(5, 1, Step::Prevote, None);
+    assert!(!guard.knows(&later).unwrap());
+    assert!(guard.knows(&vote(4, 0, Step::Prevote, None)).unwrap());
+    assert_eq!(guard.passed().unwrap(), Height(0));
+    guard.catch_up(Height(5)).unwrap();
+    drop(guard);
+    let guard = place.guard();
+    assert_eq!(guard.passed().unwrap(), Height(5));
+    assert!(guard.knows(&later).unwrap());
+    assert!(guard.sign(&later).is_err());
+    assert!(!guard.knows(&vote(6, 0, Step::Prevote, None)).unwrap());
+}

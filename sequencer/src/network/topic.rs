@@ -14,7 +14,7 @@ pub enum Topic {
     Reveals,
     /// Conflicting signatures of one validator.
     Evidence,
-    /// Commit certificates, batch certificates and list bytes.
+    /// What validators sign beside votes: commitments to batches, promises.
     Checkpoints,
     /// Validity proofs of batches.
     Proofs,
@@ -81,10 +81,10 @@ impl Topic {
             Self::Bids => 512 << 10,
             // A whole payload or a block of the soft chain.
             Self::Reveals | Self::Soft => MESSAGE_BYTES_MAX,
-            // Two signed proposals and their proof of membership.
-            Self::Evidence => 64 << 10,
-            // An extended certificate: 100 signers with a 4 KiB extension each, doubled for room.
-            Self::Checkpoints => 1 << 20,
+            // A payload that breaks a promise, and the proof of membership.
+            Self::Evidence => MESSAGE_BYTES_MAX,
+            // One statement of one validator: less than a kilobyte.
+            Self::Checkpoints => 4 << 10,
             // One aggregated proof with its public inputs.
             Self::Proofs => 64 << 10,
         }

@@ -2,9 +2,12 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
+    account::L1Address,
     block::BlockId,
+    checkpoint::SignedCommitment,
     handover::Handover,
     number::{Epoch, Height},
+    preconfirmation::SignedPreconfirmation,
     transaction::{BidHash, ListHash, Submission},
 };
 
@@ -48,6 +51,15 @@ impl BorshDeserialize for Links {
     }
 }
 
+/// What a validator has signed beside votes.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub(super) enum Statement {
+    /// What a sealed batch says of itself.
+    Commitment(Box<SignedCommitment>),
+    /// What its next block will hold.
+    Promise(SignedPreconfirmation),
+}
+
 /// A proof of a job that every node makes by itself.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(super) struct Proven {
@@ -72,6 +84,8 @@ pub(super) enum Question {
     Block(Height, BlockId),
     /// Handovers from an epoch on: proofs of the sets after it.
     Handovers(Epoch),
+    /// The newest message of agreement that this validator has signed.
+    Signed(L1Address),
 }
 
 #[cfg(test)]

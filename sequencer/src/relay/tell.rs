@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use protocol::{codec::to_bytes, transaction::Submission};
+use protocol::{
+    checkpoint::SignedCommitment, codec::to_bytes, preconfirmation::SignedPreconfirmation,
+    transaction::Submission,
+};
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Relay,
-    message::{Proven, Question, SUBMISSIONS_MAX, Told},
+    message::{Proven, Question, SUBMISSIONS_MAX, Statement, Told},
 };
 use crate::network::{Gossip, Topic};
 
@@ -36,7 +39,9 @@ pub(crate) enum News {
     /// A file against a validator.
     Evidence(Vec<u8>),
     /// This validator's signature under a sealed batch.
-    Commitment(Vec<u8>),
+    Commitment(Box<SignedCommitment>),
+    /// This validator's promise about its next block.
+    Promise(SignedPreconfirmation),
 }
 
 /// Where news go in; never waits.
@@ -61,6 +66,10 @@ fn publish(gossip: &Gossip, topic: Topic, bytes: Vec<u8>) {
     if let Err(error) = gossip.publish(topic, Bytes::from(bytes)) {
         tracing::debug!(?topic, %error, "not told");
     }
+}
+
+fn state(gossip: &Gossip, statement: &Statement) {
+    publish(gossip, Topic::Checkpoints, to_bytes(statement));
 }
 
 /// Tells news until cancelled.
@@ -95,7 +104,8 @@ pub(crate) async fn run_tell(
                     publish(&gossip, Topic::Proofs, to_bytes(&Proven { job, proof }));
                 }
                 News::Evidence(file) => publish(&gossip, Topic::Evidence, file),
-                News::Commitment(signed) => publish(&gossip, Topic::Checkpoints, signed),
+                News::Commitment(signed) => state(&gossip, &Statement::Commitment(signed)),
+                News::Promise(signed) => state(&gossip, &Statement::Promise(signed)),
             }
         }
         if !submissions.is_empty() {

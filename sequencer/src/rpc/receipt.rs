@@ -4,6 +4,7 @@
 use api::{
     error::{ApiError, ErrorCode},
     operation::Verdict,
+    preconfirmation::PreconfirmationJson,
     set::SetWeights,
     status::{Evidence, Failure, Stage, StageReached, Tier, TierReached, TransactionStatus},
 };
@@ -52,6 +53,7 @@ impl Receipt {
             time_ms,
             since_received_ms: 0,
             since_previous_ms: 0,
+            preconfirmation: None,
             weights,
             weight_signed: signed.map(|weight| u64::try_from(weight).unwrap_or(u64::MAX)),
             revertible_by: tier.revertible_by(weights.as_ref()),
@@ -101,6 +103,7 @@ impl PublicApi {
             Some(TransactionRecord::Pending { received_ms, .. }) => {
                 received = received_ms;
                 pending(received_ms, &mut receipt);
+                self.promised(id, &mut receipt);
                 Stage::Pending
             }
             Some(TransactionRecord::Failed {
@@ -143,6 +146,19 @@ impl PublicApi {
             tiers,
             failure,
         })
+    }
+
+    /// What the proposer of an open height has promised of the operation.
+    fn promised(&self, id: &TransactionId, receipt: &mut Receipt) {
+        let tip = self.shared.chain.view().tip.height;
+        let heard = &self.exchange.executor().heard;
+        let Some((promise, heard_ms)) = heard.of(id, tip) else {
+            return;
+        };
+        receipt.push(Tier::Preconfirmed, heard_ms, None, None);
+        if let Some(tier) = receipt.tiers.last_mut() {
+            tier.preconfirmation = Some(PreconfirmationJson::from(&promise));
+        }
     }
 
     fn ordered(
@@ -191,7 +207,7 @@ impl PublicApi {
             return Ok(());
         };
         let set = self.set_of(record.checkpoint.commitment.last_height)?;
-        let signed = record.checkpoint.weight(&set);
+        let signed = record.checkpoint.signatures.weight(&set);
         receipt.tier(Tier::BatchCertified, record.time_ms, &set, Some(signed));
         Ok(())
     }

@@ -14,7 +14,7 @@ use api::{
 use jsonrpsee::ws_client::WsClientBuilder;
 use protocol::{
     block::BlockHeader,
-    certificate::{CommitCertificate, CommitSignature},
+    certificate::CommitCertificate,
     codec::{field_to_le_bytes, from_bytes},
     number::{Round, TokenId},
     validator::ValidatorSignature,
@@ -112,9 +112,12 @@ async fn a_payment_climbs_from_request_to_bundle_and_stays_there() {
         round: Round(block.certificate.round),
         block: header.id(),
         signatures: signatures
-            .map(|one| CommitSignature {
-                validator: one.validator.parse().unwrap(),
-                signature: ValidatorSignature(one.signature.parse().unwrap().try_into().unwrap()),
+            .map(|one| {
+                let signature = one.signature.parse().unwrap().try_into().unwrap();
+                (
+                    one.validator.parse().unwrap(),
+                    ValidatorSignature(signature),
+                )
             })
             .collect(),
     };

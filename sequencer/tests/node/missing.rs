@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use api::{ledger::BlockJson, rpc::QuorateClient};
-use protocol::number::{Height, Round};
+use protocol::number::{Height, LeafIndex, Round};
 
 use crate::{
     bridge::Bridge,
-    market::{Market, VALIDATORS, genesis, is_sold},
+    market::{BID_LEAF, Market, VALIDATORS, genesis, is_sold},
     setup::validator_number,
 };
 
 /// First byte of the question for listed submissions.
 const LISTED: u8 = 0;
+/// First byte of the question for a block by its id.
+const BLOCK: u8 = 5;
+/// Sold blocks to look at: on a busy machine a payload may come with a lock that was published before the decision.
+const SOLD: usize = 10;
 
 async fn start(builders: u8, alone: &[u8]) -> (Market, Bridge) {
     let mut market = Market::new(builders);
@@ -75,5 +79,36 @@ async fn a_node_to_which_no_payload_was_revealed_has_the_sold_blocks_all_the_sam
         let held = market.client(alone).block(Some(height)).await;
         assert_eq!(held.unwrap().id, id, "height {height}");
     }
+    market.stop().await;
+}
+
+/// A proposer votes for what it has sold unseen, so a decision may come before the payload: here it never comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_proposer_asks_for_the_block_that_it_sold_if_the_payload_was_revealed_to_others_only() {
+    let seller = VALIDATORS - 1;
+    let mut market = Market::new(1);
+    let others = market.gossip_of(|place| place != seller);
+    let leaf = LeafIndex(BID_LEAF + u32::from(seller));
+    let paid = (validator_number(seller), leaf);
+    let bridge = Bridge::start_for_seller(&genesis(), &others, paid).await;
+    market.isolate(&[seller], bridge.near);
+    for place in 0..=VALIDATORS {
+        market.launch(place);
+    }
+    market.serving().await;
+    let author = validator_number(seller).address().to_string();
+    let is_wanted = |block: &BlockJson| is_sold(block) && block.author.to_string() == author;
+    let mut last = 0;
+    for _ in 0..SOLD {
+        let block = market.pay_until(last + 1, is_wanted).await;
+        last = block.height;
+        market.wait_for(seller, last).await;
+        let held = market.client(seller).block(Some(last)).await;
+        assert_eq!(held.unwrap().id, block.id, "height {last}");
+        if bridge.asked(BLOCK) > 0 {
+            break;
+        }
+    }
+    assert!(bridge.asked(BLOCK) > 0, "nothing was asked for");
     market.stop().await;
 }

@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) struct Set {
     dir: TempDir,
     ports: Vec<SocketAddr>,
-    gossip: Vec<SocketAddr>,
+    pub(crate) gossip: Vec<SocketAddr>,
+    interval: Duration,
     nodes: Vec<Option<(Node, HttpClient)>>,
     pub(crate) domain: Domain,
 }
@@ -43,8 +44,9 @@ fn config_of(
     dir: &Path,
     number: u8,
     (ports, gossip): (&[SocketAddr], &[SocketAddr]),
+    interval: Duration,
 ) -> NodeConfig {
-    let mut config = config(&dir.join(format!("node-{number}")), INTERVAL);
+    let mut config = config(&dir.join(format!("node-{number}")), interval);
     config.genesis = genesis_of(u8::try_from(ports.len()).unwrap());
     config.validator_key = validator_number(number);
     let own = ports[usize::from(number)];
@@ -58,11 +60,17 @@ fn config_of(
 
 impl Set {
     pub(crate) async fn start(count: u8) -> Self {
+        Self::start_with(count, INTERVAL).await
+    }
+
+    /// With this much time between two blocks.
+    pub(crate) async fn start_with(count: u8, interval: Duration) -> Self {
         show_logs();
         let mut set = Self {
             dir: TempDir::new().unwrap(),
             ports: Vec::new(),
             gossip: Vec::new(),
+            interval,
             nodes: (0..count).map(|_| None).collect(),
             domain: genesis_of(count).domain(),
         };
@@ -95,7 +103,8 @@ impl Set {
     }
 
     fn launch(&self, number: u8) -> tokio::task::JoinHandle<(Node, HttpClient)> {
-        let config = config_of(self.dir.path(), number, (&self.ports, &self.gossip));
+        let places = (self.ports.as_slice(), self.gossip.as_slice());
+        let config = config_of(self.dir.path(), number, places, self.interval);
         std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
         tokio::spawn(async move {
             let node = Node::start(config).await.unwrap();
@@ -116,6 +125,12 @@ impl Set {
 
     pub(crate) async fn height(&self, number: u8) -> u64 {
         self.client(number).status().await.unwrap().height
+    }
+
+    /// What a node does in agreement, and until which height it observes.
+    pub(crate) async fn role(&self, number: u8) -> (NodeRole, Option<u64>) {
+        let status = self.client(number).status().await.unwrap();
+        (status.role, status.observes_until)
     }
 
     pub(crate) async fn wait_for_height(&self, number: u8, height: u64) {
@@ -142,6 +157,17 @@ impl Set {
                 assert_eq!(*first, block.id, "height {at}, node {number}");
             }
         }
+    }
+
+    /// Files against validators in a node's directory.
+    pub(crate) fn evidence(&self, number: u8) -> Vec<Vec<u8>> {
+        let dir = self.data_dir(number).join("evidence");
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path());
+        files
+            .filter(|path| path.extension().is_some_and(|ending| ending == "evidence"))
+            .map(|path| std::fs::read(path).unwrap())
+            .collect()
     }
 
     /// Stops all; none of them may have failed before.
@@ -247,24 +273,13 @@ async fn two_of_four_decide_nothing_and_go_on_when_the_others_return() {
     set.stop().await;
 }
 
-/// Files against validators in a node's directory.
-fn evidence(dir: &Path, number: u8) -> Vec<Vec<u8>> {
-    let dir = dir.join(format!("node-{number}/db/evidence"));
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let files = entries.map(|entry| entry.path());
-    files
-        .filter(|path| path.extension().is_some_and(|ending| ending == "evidence"))
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
-}
-
 /// An operator starts a second node with the same key, and the guards of the two know nothing of each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_key_on_two_nodes_becomes_files_that_convict_it_offline() {
     let set = Set::start(COUNT).await;
     set.wait_for_height(0, 3).await;
     let ports = free_ports(2);
-    let mut config = config_of(set.dir.path(), 3, (&set.ports, &set.gossip));
+    let mut config = config_of(set.dir.path(), 3, (&set.ports, &set.gossip), INTERVAL);
     config.data_dir = set.dir.path().join("twin/db");
     std::fs::create_dir_all(set.dir.path().join("twin")).unwrap();
     (config.network.engine_listen, config.network.gossip_listen) = (ports[0], ports[1]);
@@ -273,7 +288,7 @@ async fn one_key_on_two_nodes_becomes_files_that_convict_it_offline() {
     let twin = Node::start(config).await.unwrap();
     let mut files = Vec::new();
     for _ in 0..600 {
-        files = evidence(set.dir.path(), 0);
+        files = set.evidence(0);
         if !files.is_empty() {
             break;
         }

@@ -17,6 +17,7 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
 pub(super) fn tier_line(reached: &TierReached) -> String {
     let name = match reached.tier {
         Tier::Pending => "pending",
+        Tier::Preconfirmed => "preconfirmed",
         Tier::Certified => "certified",
         Tier::BatchCertified => "batch certified",
         Tier::Proven => "proven",
@@ -25,6 +26,12 @@ pub(super) fn tier_line(reached: &TierReached) -> String {
         "{name} {} ms after it came, {} ms after the tier before",
         reached.since_received_ms, reached.since_previous_ms
     );
+    if let Some(promise) = &reached.preconfirmation {
+        line += &format!(
+            "; by {}, at place {} of height {}",
+            promise.proposer.0, promise.place, promise.height
+        );
+    }
     if let Some(weights) = reached.weights {
         let signed = reached.weight_signed;
         let signed = signed.map_or(String::new(), |weight| format!("signed by {weight}, "));
