@@ -9,6 +9,7 @@
 mod blocks;
 mod handovers;
 mod message;
+mod soft;
 mod tell;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::{
     mempool::{Admission, AdmissionRequest, Origin},
     network::{Acceptance, Gossip, GossipHandler, Topic},
     proving::RocksQueue,
+    soft::{Soft, SoftMessage},
     storage::{Departed, StorageError},
 };
 
@@ -68,6 +70,7 @@ pub(crate) struct Relay {
     exchange: Arc<Exchange>,
     /// Where this validator wants bids paid.
     bid_leaf: Option<LeafIndex>,
+    soft: Arc<Soft>,
 }
 
 impl Relay {
@@ -78,11 +81,13 @@ impl Relay {
         (evidence, checkpoints): (Arc<EvidenceBook>, Arc<Checkpoints>),
         peers: usize,
         (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
+        soft: Arc<Soft>,
     ) -> Self {
         Self {
             peers,
             exchange,
             bid_leaf,
+            soft,
             domain: shared.chain.constants.domain,
             shared,
             queue,
@@ -276,8 +281,10 @@ impl GossipHandler for Relay {
                 Ok(signed) => self.take_commitment(signed).await,
                 Err(_) => Acceptance::Reject,
             },
-            // spoken by later versions: not this node's to judge
-            Topic::Soft => Acceptance::Ignore,
+            Topic::Soft => match from_bytes::<SoftMessage>(&bytes) {
+                Ok(message) => self.take_soft(message).await,
+                Err(_) => Acceptance::Reject,
+            },
         }
     }
 
@@ -297,6 +304,7 @@ impl GossipHandler for Relay {
             Question::Bid(name) => self.bid(&name),
             Question::Block(height, id) => self.block(height, id).await,
             Question::Handovers(epoch) => self.handovers(epoch).await,
+            Question::Soft(base, known) => self.soft_blocks(base, known).await,
             Question::Tip => {
                 let tip = self.shared.chain.view().tip.height;
                 let store = Arc::clone(&self.shared.store);

@@ -5,6 +5,7 @@ use protocol::{
     block::BlockId,
     handover::Handover,
     number::{Epoch, Height},
+    soft::SoftHash,
     transaction::{BidHash, ListHash, Submission},
 };
 
@@ -72,6 +73,8 @@ pub(super) enum Question {
     Block(Height, BlockId),
     /// Handovers from an epoch on: proofs of the sets after it.
     Handovers(Epoch),
+    /// Soft blocks on this block, beyond the chains that end in these.
+    Soft(BlockId, Vec<SoftHash>),
 }
 
 #[cfg(test)]

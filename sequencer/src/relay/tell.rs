@@ -37,6 +37,8 @@ pub(crate) enum News {
     Evidence(Vec<u8>),
     /// This validator's signature under a sealed batch.
     Commitment(Vec<u8>),
+    /// A soft block of this validator, or its signature under one.
+    Soft(Vec<u8>),
 }
 
 /// Where news go in; never waits.
@@ -96,6 +98,7 @@ pub(crate) async fn run_tell(
                 }
                 News::Evidence(file) => publish(&gossip, Topic::Evidence, file),
                 News::Commitment(signed) => publish(&gossip, Topic::Checkpoints, signed),
+                News::Soft(message) => publish(&gossip, Topic::Soft, message),
             }
         }
         if !submissions.is_empty() {
