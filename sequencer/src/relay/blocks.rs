@@ -78,7 +78,7 @@ impl Relay {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use protocol::vote::Withheld;
     use tokio::sync::mpsc;
 
@@ -92,7 +92,7 @@ mod tests {
         guard::SigningGuard, network::GossipHandler, soft::Soft,
     };
 
-    fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
+    pub(in crate::relay) fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
         let (exchange, _) = Exchange::new(Arc::clone(&rig.rig.executor));
         let (requests, _) = mpsc::channel(1);
         let shared = rig.rig.shared().clone();

@@ -37,3 +37,43 @@ impl Relay {
             .map(|news| Bytes::from(to_bytes(&news)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use libp2p::PeerId;
+    use protocol::soft::{SoftBlock, SoftProposal};
+
+    use super::*;
+    use crate::{
+        builder::rig::BidRig,
+        fixture::{domain, seat_key, sign, transfer},
+        network::{GossipHandler, Topic},
+        relay::blocks::tests::relay_of,
+    };
+
+    #[tokio::test]
+    async fn garbage_and_forgeries_are_the_senders_fault_and_a_halted_node_answers_nothing() {
+        let rig = BidRig::new();
+        let relay = relay_of(&rig, None);
+        let peer = PeerId::random();
+        let tip = rig.rig.shared().chain.view().tip;
+        let judge = |bytes: Vec<u8>| relay.judge(Topic::Soft, peer, Bytes::from(bytes));
+        for garbage in [vec![], vec![0xa5; 3_000], vec![0xff; 64]] {
+            assert_eq!(judge(garbage).await, Acceptance::Reject);
+        }
+        let block = SoftBlock {
+            base_height: tip.height,
+            base: tip.id,
+            number: 1,
+            parent: SoftHash(tip.id.0),
+            author: seat_key(9).address(),
+            time_ms: 1,
+            submissions: vec![sign(transfer(1, 2, 0, 10, 0))],
+        };
+        let signature = block.vote().sign(&domain(), &seat_key(9)).signature;
+        let stranger = SoftMessage::Proposal(SoftProposal { block, signature });
+        assert_eq!(judge(to_bytes(&stranger)).await, Acceptance::Reject);
+        let question = Relay::soft_question((tip.id, Vec::new()));
+        assert_eq!(relay.serve(peer, Bytes::from(question)).await, None);
+    }
+}

@@ -49,6 +49,9 @@ impl From<Mode> for FinalityMode {
 impl Soft {
     /// The soft block that holds an operation, if one on the way to the head does.
     pub(crate) fn told(&self, id: &TransactionId) -> Option<Told> {
+        if self.rules.mode == Mode::Halt {
+            return None; // no lock is taken where nothing can be soft
+        }
         let above = self.above();
         let block = *above.places.get(id)?;
         Some(Told {

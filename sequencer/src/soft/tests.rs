@@ -1,5 +1,7 @@
 //! Halves of a set make chains of their own, join in one, and lose nothing but labels when a height is decided.
 
+use std::collections::BTreeSet;
+
 use api::ErrorCode;
 use protocol::{genesis::Genesis, number::Height, validator::ValidatorKey};
 use tempfile::TempDir;
