@@ -129,6 +129,14 @@ async fn two_halves_have_a_soft_chain_each_and_one_final_chain_after_healing_slo
     }
     assert!(heads[0] == heads[1] && heads[2] == heads[3], "{heads:?}");
     assert_ne!(heads[0], heads[2], "two halves, two chains");
+    // a new life learns its half's chain, and signs nothing that contradicts it: its weight would be gone
+    set.kill(1);
+    set.start_one(1);
+    for (node, id) in [(1, &left), (1, &only_left), (0, &left)] {
+        until(&set, node, id, is_soft).await;
+    }
+    let again = set.client(1).soft_chain().await.expect("a chain");
+    assert_eq!(again.head.as_ref(), Some(&heads[0]), "{again:?}");
     assert_eq!(set.heights().await, before, "two of four have decided");
     set.compare().await;
 

@@ -2,8 +2,9 @@
 //!
 //! Whoever may sign makes the next soft block when something pending is not in the head's chain. All would do so at
 //! once, so each waits a while for every validator before it in an order that turns with the number, counting only those
-//! that its gossip reaches. Two blocks at once do no harm: the next one stands on the head of both. What this module
-//! does not do: decide when something is final; clocks are read here because nothing here is.
+//! that its gossip reaches. Two blocks at once do no harm: the next one stands on the head of both. Before its first block
+//! on a base a node asks its peers: it may have been away. What this module does not do: decide when something is final;
+//! clocks are read here because nothing here is.
 
 use std::{
     collections::BTreeSet,
@@ -12,13 +13,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use libp2p::PeerId;
 use protocol::{
     account::L1Address,
+    block::BlockId,
     codec::{from_bytes, to_bytes},
     soft::{SOFT_BLOCK_BYTES_MAX, SOFT_NUMBER_MAX, SOFT_SUBMISSIONS_MAX, SoftBlock, SoftProposal},
     transaction::Submission,
 };
-use tokio::time::MissedTickBehavior;
+use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{Above, Scratch, Soft, SoftMessage, SoftNews, leaves_after};
@@ -26,14 +29,16 @@ use crate::{
     chain::now_ms,
     config::Mode,
     mempool::Entry,
-    network::Gossip,
+    network::{Gossip, PeerStatus},
     relay::{News, Relay},
 };
 
 /// Between two looks at what is to be done: short beside a human's patience, long beside its work.
 const TICK: Duration = Duration::from_millis(100);
 /// Looks between two questions to a peer.
-const ASK_TICKS: u32 = 10;
+const ASK_TICKS: usize = 10;
+/// Peers asked before this node makes its first soft block on a base: most of a set that one misses.
+const FIRST_ASKED_MAX: usize = 8;
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// Bytes of a soft block that are not submissions, at most.
@@ -54,65 +59,92 @@ pub(crate) async fn run_soft(
     }
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut count = 0_u32;
+    let mut turn = 0_usize;
+    let mut asked = None;
     loop {
         tokio::select! {
             () = cancelled.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let peers = gossip.peers();
-        let ready = peers.iter().filter(|peer| peer.ready);
-        let reachable = ready.filter_map(|peer| peer.validator.map(L1Address));
-        let reachable: BTreeSet<L1Address> = reachable.collect();
+        let ready = gossip.peers().into_iter().filter(|peer| peer.ready);
+        let ready: Vec<PeerStatus> = ready.collect();
+        let validators = ready
+            .iter()
+            .filter_map(|peer| peer.validator.map(L1Address));
+        let reachable: BTreeSet<L1Address> = validators.collect();
         let worker = Arc::clone(&soft);
-        let is_active = tokio::task::spawn_blocking(move || worker.tick(&reachable))
+        let base = tokio::task::spawn_blocking(move || worker.tick(&reachable, asked))
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        count = count.wrapping_add(1);
-        if is_active && count.is_multiple_of(ASK_TICKS) {
-            tokio::select! {
-                () = cancelled.cancelled() => return,
-                () = ask(&soft, &relay, &gossip, count / ASK_TICKS) => {}
-            }
+        let Some(base) = base else {
+            continue;
+        };
+        turn = turn.wrapping_add(1);
+        let is_first = asked != Some(base);
+        let count = match turn % ASK_TICKS {
+            _ if is_first => FIRST_ASKED_MAX,
+            0 => 1,
+            _ => 0,
+        };
+        // another one each time
+        let start = (turn / ASK_TICKS).checked_rem(ready.len()).unwrap_or(0);
+        let peers = ready
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(ready.len().min(count));
+        let peers: Vec<PeerId> = peers.map(|status| status.peer).collect();
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            () = ask(&soft, &relay, &gossip, &peers) => {}
         }
+        asked = Some(base);
     }
 }
 
-/// Asks one peer, another one each time, for what it knows and this node does not.
-async fn ask(soft: &Soft, relay: &Relay, gossip: &Gossip, turn: u32) {
-    let peers = gossip.peers().into_iter().filter(|peer| peer.ready);
-    let peers: Vec<_> = peers.map(|peer| peer.peer).collect();
-    let turn = usize::try_from(turn).unwrap_or(0);
-    let Some(peer) = turn
-        .checked_rem(peers.len())
-        .and_then(|place| peers.get(place))
-    else {
+/// Asks peers, all at once, for what they know and this node does not.
+async fn ask(soft: &Soft, relay: &Relay, gossip: &Gossip, peers: &[PeerId]) {
+    if peers.is_empty() {
         return;
-    };
+    }
     let question = Bytes::from(Relay::soft_question(soft.question()));
-    let Some(answer) = gossip.request_from(*peer, question, ANSWER_TIMEOUT).await else {
-        return;
-    };
-    let Ok(SoftNews(messages)) = from_bytes::<SoftNews>(&answer) else {
-        tracing::debug!(%peer, "a peer's answer about soft blocks is malformed");
-        return;
-    };
-    for message in messages {
-        relay.take_soft(message).await;
+    let mut answers = JoinSet::new();
+    for peer in peers.iter().copied() {
+        let (gossip, question) = (gossip.clone(), question.clone());
+        answers.spawn(async move {
+            let answer = gossip.request_from(peer, question, ANSWER_TIMEOUT).await;
+            answer.and_then(|bytes| from_bytes::<SoftNews>(&bytes).ok())
+        });
+    }
+    while let Some(answer) = answers.join_next().await {
+        let Ok(Some(SoftNews(messages))) = answer else {
+            continue; // nothing, or nothing that can be read
+        };
+        for message in messages {
+            relay.take_soft(message).await;
+        }
     }
 }
 
 impl Soft {
-    /// Signs and makes what is to be signed and made now; whether the chain stands still.
-    pub(super) fn tick(&self, reachable: &BTreeSet<L1Address>) -> bool {
+    /// Signs what is to be signed now, and makes what is to be made on a base for which peers were `asked`; the base, if no
+    /// height is decided on it.
+    pub(super) fn tick(
+        &self,
+        reachable: &BTreeSet<L1Address>,
+        asked: Option<BlockId>,
+    ) -> Option<BlockId> {
         let mut above = self.above();
         if !self.is_stalled(&above) {
-            return false;
+            return None;
         }
         self.sign_head(&mut above);
         self.tell_pool(&mut above);
-        self.make(&mut above, reachable);
-        true
+        let base = above.tree.base().1;
+        if asked == Some(base) {
+            self.make(&mut above, reachable);
+        }
+        Some(base)
     }
 
     /// Makes the next soft block, if it is this node's turn and there is something to put in.
