@@ -12,6 +12,7 @@ pub mod operation;
 pub mod preconfirmation;
 pub mod rpc;
 pub mod set;
+pub mod soft;
 pub mod status;
 pub mod text;
 

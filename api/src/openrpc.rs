@@ -141,6 +141,12 @@ pub const METHODS: &[Method] = &[
         result: ("inclusion", "Inclusion"),
     },
     Method {
+        name: "quorate_softChain",
+        summary: "The soft chains above the newest certified block that this node knows.",
+        params: &[],
+        result: ("soft_chain", "SoftChain"),
+    },
+    Method {
         name: "quorate_bids",
         summary: "Bids at recent heights, and what became of them.",
         params: &[],

@@ -10,6 +10,7 @@ use crate::{
     operation::{PointJson, SignedTransactionJson, SimulationJson, SimulationMember},
     preconfirmation::PreconfirmationJson,
     set::{BidsJson, InclusionJson, ValidatorsJson},
+    soft::SoftChainJson,
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
     text::{AddressText, HashText},
 };
@@ -103,6 +104,10 @@ pub trait Quorate {
     /// How long operations waited, by proposer and by builder.
     #[method(name = "inclusion")]
     async fn inclusion(&self) -> RpcResult<InclusionJson>;
+
+    /// The soft chains above the newest certified block that this node knows.
+    #[method(name = "softChain")]
+    async fn soft_chain(&self) -> RpcResult<SoftChainJson>;
 
     /// Bids at recent heights, and what became of them.
     #[method(name = "bids")]

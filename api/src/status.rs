@@ -18,6 +18,8 @@ pub enum Stage {
     UnknownHere,
     /// Accepted and on disk, waiting for a block.
     Pending,
+    /// In a soft block, while no quorum answers (mode `available`): it can be reverted.
+    Soft,
     /// In a block that validators have certified.
     Certified,
     /// Every proof of its batch was verified by this node.
@@ -32,6 +34,19 @@ pub enum Stage {
 pub enum Evidence {
     /// The node's own word.
     Mempool,
+    /// Signatures of validators over soft blocks, as this node holds them: `quorate_softChain` names the signers.
+    Soft {
+        /// Height of the certified block that the soft chain stands on.
+        base_height: u64,
+        /// Number of the soft block above it.
+        number: u64,
+        /// Hash of the soft block.
+        block: HashText,
+        /// Weight that has signed it or a soft block above it.
+        weight_signed: u64,
+        /// Weight of the set.
+        weight_total: u64,
+    },
     /// Signatures of validators over the block.
     Certificate {
         /// Height of the block.
@@ -100,6 +115,8 @@ pub enum Tier {
     Pending,
     /// The proposer of a height that is not decided yet, by a signed promise.
     Preconfirmed,
+    /// Validators that reach each other, for a soft block: fewer than decide.
+    Soft,
     /// Validators, for its block.
     Certified,
     /// Validators, for the content of its sealed batch: a checkpoint.
@@ -120,6 +137,9 @@ impl Tier {
             Self::Preconfirmed => {
                 "another proposer's block may be decided; then it is pending again. Its proposer may break the promise, and is convicted by its own signatures".into()
             }
+            Self::Soft => format!(
+                "can be reverted: no weight of signatures below a soft block decides, also not {total} of {total}; it is ordered or fails when validators decide again"
+            ),
             Self::Certified => format!(
                 "reverts only if more than a third of the weight, {third} of {total}, signs two blocks at one height, or if its batch is never proven"
             ),
@@ -161,6 +181,8 @@ pub struct TierReached {
 pub enum FinalityMode {
     /// Without a quorum nothing is ordered: certified blocks alone are reported.
     Halt,
+    /// Blocks become final as in `halt`; beside them, while no quorum answers, operations are reported as `soft`.
+    Available,
 }
 
 /// What a node does in agreement.
@@ -344,5 +366,7 @@ mod tests {
         assert!(Tier::Pending.revertible_by(None).contains("expire"));
         let promised = Tier::Preconfirmed.revertible_by(None);
         assert!(promised.contains("another proposer's block"), "{promised}");
+        let soft = Tier::Soft.revertible_by(Some(&weights));
+        assert!(soft.contains("can be reverted"), "{soft}");
     }
 }

@@ -39,6 +39,26 @@ pub(crate) struct Settings {
     pub(crate) wallet: WalletSettings,
 }
 
+/// What a node does while no quorum answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ModeSetting {
+    /// What is pending waits.
+    #[default]
+    Halt,
+    /// It follows and signs the soft chain, which can be reverted.
+    Available,
+}
+
+impl From<ModeSetting> for sequencer::Mode {
+    fn from(mode: ModeSetting) -> Self {
+        match mode {
+            ModeSetting::Halt => Self::Halt,
+            ModeSetting::Available => Self::Available,
+        }
+    }
+}
+
 /// The node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +73,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) validator_key: Option<String>,
     /// Leaf where builders pay this validator; without one it takes no bids.
     pub(crate) bid_leaf: Option<u32>,
+    /// What the node reports while no quorum answers.
+    pub(crate) mode: ModeSetting,
     /// Address of the RPC.
     pub(crate) rpc: String,
     /// Address of the proof queue.
@@ -73,6 +95,7 @@ impl Default for SequencerSettings {
             validator_sets: None,
             validator_key: None,
             bid_leaf: None,
+            mode: ModeSetting::default(),
             rpc: "127.0.0.1:8545".to_owned(),
             jobs: "127.0.0.1:8546".to_owned(),
             block_interval_ms: 200,

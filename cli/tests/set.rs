@@ -28,6 +28,8 @@ mod payer;
 mod ports;
 #[path = "support/set.rs"]
 mod set;
+#[path = "set/soft.rs"]
+mod soft;
 #[path = "set/twins.rs"]
 mod twins;
 

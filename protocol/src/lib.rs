@@ -34,6 +34,7 @@ pub mod public_inputs;
 pub mod rebuild;
 pub mod restart;
 pub mod signature;
+pub mod soft;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -37,6 +37,8 @@ pub struct NodeConfig {
     pub bid_leaf: Option<LeafIndex>,
     /// Builds blocks for the validators, if this node is a follower.
     pub builder: Option<BuilderConfig>,
+    /// What this node reports while no quorum answers.
+    pub mode: Mode,
     /// Time between blocks, empty ones included.
     pub block_interval: Duration,
     /// Public interface.
@@ -74,6 +76,7 @@ impl NodeConfig {
             is_follower: false,
             bid_leaf: None,
             builder: None,
+            mode: Mode::Halt,
             block_interval: Duration::from_millis(200),
             rpc: RpcConfig::default(),
             jobs: JobsConfig::default(),
@@ -84,6 +87,16 @@ impl NodeConfig {
             proof_verifier,
         }
     }
+}
+
+/// What a node does while no quorum answers. It changes nothing about what is final, and nodes of one chain may differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing: what is pending waits.
+    #[default]
+    Halt,
+    /// It follows the soft chain, signs it if it is a validator, and reports operations as soft.
+    Available,
 }
 
 /// In which order a builder takes pending operations.

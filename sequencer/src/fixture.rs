@@ -1,6 +1,9 @@
 //! A small chain for the tests of this crate: five leaves, no network, blocks on demand.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use api::{ApiError, jobs::JobKind};
 use protocol::{
@@ -25,13 +28,14 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     batcher::Batcher,
     chain::{Chain, ChainConstants},
-    config::{JobsConfig, MempoolConfig},
+    config::{JobsConfig, MempoolConfig, Mode},
     events::Events,
     executor::{Decided, Executor, Judged},
     mempool::{Admission, AdmissionRequest, Entry, Mempool, Origin},
     proving::{ProofVerifier, RocksQueue},
     relay::Outlet,
     sets::{GenesisSet, SetSource, SetsError},
+    soft::SoftRules,
     storage::{StorageError, Store},
 };
 
@@ -145,6 +149,16 @@ pub(crate) fn bid_of(height: Height, value: Amount) -> SignedBid {
         &domain(),
         &ValidatorKey::from_bytes(&[0xbb; 32]).unwrap(),
     )
+}
+
+/// Soft blocks as soon as there is something to put in.
+pub(crate) fn soft_rules(mode: Mode) -> SoftRules {
+    SoftRules {
+        mode,
+        patience: Duration::ZERO,
+        pace: Duration::ZERO,
+        stagger: Duration::ZERO,
+    }
 }
 
 /// Key of the `number`-th validator of [`set_of_four`], from 1.

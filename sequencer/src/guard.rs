@@ -13,7 +13,8 @@
 //!   at fault.
 //! * What is not stored and lies below the floor ([`GuardError::Below`]): a height below the highest that was ever
 //!   signed in, a height that [`SigningGuard::catch_up`] passed, a round [`ROUNDS_KEPT`] or more below the last one
-//!   of its height, a number [`NUMBERS_KEPT`] or more below the last one of its kind, a restart below the highest height.
+//!   of its height, a number [`NUMBERS_KEPT`] or more below the last one of its kind, a restart below the highest height, a soft
+//!   block whose number is not above the last one of its base height.
 //! * Everything, after the disk failed once ([`GuardError::Poisoned`]): what was being written may be durable or not.
 //!
 //! The two newest heights stay stored, so that a node that crashed between signing and logging signs the same again.
@@ -57,9 +58,11 @@ use std::{
 use protocol::{
     account::L1Address,
     block::BlockId,
+    codec::abi_word,
     number::{Height, Round},
     preconfirmation::Preconfirmation,
     restart::Restart,
+    soft::{SignedSoftVote, SoftVote},
     transaction::Domain,
     validator::{ValidatorKey, ValidatorSignature},
     vote::{Extension, ExtensionError},
@@ -318,6 +321,32 @@ impl SigningGuard {
             subject: promise.transaction.0,
             digest: promise.digest(&self.domain),
         })
+    }
+
+    /// Signs a soft block, once for its number above a base height, and none with a lower number after it.
+    ///
+    /// # Errors
+    /// As [`SigningGuard::sign`].
+    pub fn sign_soft(&self, vote: &SoftVote) -> Result<SignedSoftVote, GuardError> {
+        let signature = self.sign(&GuardRequest::Numbered {
+            kind: NumberedKind::Soft,
+            number: vote.base_height.0,
+            subject: abi_word(u128::from(vote.number)),
+            digest: vote.digest(&self.domain),
+        })?;
+        Ok(SignedSoftVote {
+            vote: *vote,
+            validator: self.key.address(),
+            signature,
+        })
+    }
+
+    /// Highest number of a soft block that was signed above a base height; 0 if none was.
+    ///
+    /// # Errors
+    /// [`GuardError::Poisoned`].
+    pub fn last_soft(&self, base_height: Height) -> Result<u64, GuardError> {
+        Ok(self.inner()?.slots.last_soft(base_height))
     }
 
     /// Signs an extension, or returns the one that was signed before for this height, round and block. It becomes durable

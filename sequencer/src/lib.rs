@@ -30,11 +30,12 @@ mod restart;
 mod rpc;
 mod sets;
 mod sightings;
+mod soft;
 mod storage;
 mod telemetry;
 
 pub use config::{
-    BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, NetworkConfig, NodeConfig,
+    BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode, NetworkConfig, NodeConfig,
     RoundTimeouts, RpcConfig,
 };
 pub use consensus::ConsensusError;

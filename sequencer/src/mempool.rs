@@ -61,6 +61,8 @@ pub(crate) struct Entry {
     fee: u128,
     bytes: usize,
     valid_until: Height,
+    /// Its place among those that soft blocks held, if one did: senders were told so.
+    soft: Option<u64>,
 }
 
 impl Entry {
@@ -99,6 +101,7 @@ impl Entry {
                 .sum(),
             bytes: protocol::codec::to_bytes(&submission).len(),
             valid_until: valid_until.unwrap_or(Height(0)),
+            soft: None,
             submission: Arc::new(submission),
         }
     }
@@ -169,6 +172,8 @@ pub(crate) struct Mempool {
     by_expiry: BTreeSet<(Height, u64)>,
     /// In a block of the height that is being decided: neither replaced nor evicted.
     in_flight: BTreeSet<u64>,
+    /// Entries that soft blocks held, by their place there.
+    soft: BTreeSet<(u64, u64)>,
     leaf_usage: BTreeMap<LeafIndex, LeafUsage>,
     bytes: usize,
     next_sequence: u64,
@@ -184,6 +189,7 @@ impl Mempool {
             by_fee: BTreeSet::new(),
             by_expiry: BTreeSet::new(),
             in_flight: BTreeSet::new(),
+            soft: BTreeSet::new(),
             leaf_usage: BTreeMap::new(),
             bytes: 0,
             next_sequence: 0,
@@ -408,6 +414,7 @@ impl Mempool {
         self.by_fee.remove(&(entry.fee, Reverse(sequence)));
         self.by_expiry.remove(&(entry.valid_until, sequence));
         self.in_flight.remove(&sequence);
+        self.soft.remove(&(entry.soft.unwrap_or(0), sequence));
         self.bytes -= entry.bytes;
         Some(entry)
     }
@@ -450,6 +457,23 @@ impl Mempool {
             .into_iter()
             .filter(|one| entries.contains_key(one));
         self.in_flight.extend(known);
+    }
+
+    /// Remembers that soft blocks hold these entries, in this order, and puts them in flight.
+    pub(crate) fn tell_soft(&mut self, sequences: &[u64]) {
+        for (place, sequence) in (0_u64..).zip(sequences) {
+            if let Some(entry) = self.entries.get_mut(sequence) {
+                let before = entry.soft.replace(place);
+                self.soft.remove(&(before.unwrap_or(place), *sequence));
+                self.soft.insert((place, *sequence));
+            }
+        }
+        self.mark(sequences.iter().copied());
+    }
+
+    /// Entries that soft blocks hold or held, in their order there.
+    pub(crate) fn soft_order(&self) -> Vec<u64> {
+        self.soft.iter().map(|(_, sequence)| *sequence).collect()
     }
 
     /// The entry at a leaf's nonce.

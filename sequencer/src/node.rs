@@ -39,6 +39,7 @@ use crate::{
     relay::{News, Outlet, Relay, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
     sets::{OtherSet, SetsError},
+    soft::{Soft, SoftRules, run_soft},
     storage::{StorageError, Store},
     telemetry,
 };
@@ -445,6 +446,9 @@ impl Opened {
             Arc::clone(&evidence),
             outlet,
         ));
+        let soft_guard = (!config.is_follower).then(|| Arc::clone(&guard));
+        let soft = Soft::new(Arc::clone(&executor), soft_guard, SoftRules::new(&config));
+        let soft = Arc::new(soft);
         let relay = Relay::new(
             shared.clone(),
             Arc::clone(&queue),
@@ -452,8 +456,9 @@ impl Opened {
             (Arc::clone(&evidence), Arc::clone(&checkpoints)),
             config.network.gossip_peers.len(),
             (Arc::clone(&exchange), config.bid_leaf),
+            Arc::clone(&soft),
         );
-        let parts = (Arc::clone(&queue), Arc::clone(&exchange));
+        let parts = (Arc::clone(&queue), Arc::clone(&exchange), Arc::clone(&soft));
         let promises = Promises::new(Arc::clone(&executor), Arc::clone(&guard));
         let api = PublicApi::new(&config, shared.clone(), parts, requests)
             .promising((!config.is_follower).then_some(promises));
@@ -496,6 +501,11 @@ impl Opened {
         components.spawn(async move {
             run_tell(telling.0, telling.1, news, token).await;
             ("news", Ok(()))
+        });
+        let (token, asking) = (cancelled.clone(), (Arc::clone(&relay), gossip.clone()));
+        components.spawn(async move {
+            run_soft(soft, asking.0, asking.1, token).await;
+            ("soft chain", Ok(()))
         });
         components.spawn(async move {
             let result = gossiping

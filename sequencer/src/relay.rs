@@ -10,6 +10,7 @@ mod blocks;
 mod handovers;
 mod message;
 mod progress;
+mod soft;
 mod tell;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::{
     network::{Acceptance, Gossip, GossipHandler, Topic},
     promises::Hearing,
     proving::RocksQueue,
+    soft::{Soft, SoftMessage},
     storage::{Departed, StorageError},
 };
 
@@ -67,6 +69,7 @@ pub(crate) struct Relay {
     exchange: Arc<Exchange>,
     /// Where this validator wants bids paid.
     bid_leaf: Option<LeafIndex>,
+    soft: Arc<Soft>,
 }
 
 impl Relay {
@@ -77,11 +80,13 @@ impl Relay {
         (evidence, checkpoints): (Arc<EvidenceBook>, Arc<Checkpoints>),
         peers: usize,
         (exchange, bid_leaf): (Arc<Exchange>, Option<LeafIndex>),
+        soft: Arc<Soft>,
     ) -> Self {
         Self {
             peers,
             exchange,
             bid_leaf,
+            soft,
             domain: shared.chain.constants.domain,
             shared,
             queue,
@@ -258,8 +263,10 @@ impl GossipHandler for Relay {
                 Ok(Statement::Promise(signed)) => self.take_promise(signed).await,
                 Err(_) => Acceptance::Reject,
             },
-            // spoken by later versions: not this node's to judge
-            Topic::Soft => Acceptance::Ignore,
+            Topic::Soft => match from_bytes::<SoftMessage>(&bytes) {
+                Ok(message) => self.take_soft(message).await,
+                Err(_) => Acceptance::Reject,
+            },
         }
     }
 
@@ -281,6 +288,7 @@ impl GossipHandler for Relay {
             Question::Handovers(epoch) => self.handovers(epoch).await,
             Question::Tip => self.tip().await,
             Question::Signed(validator) => self.signed(&validator),
+            Question::Soft(base, known) => self.soft_blocks(base, known).await,
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn install() {
         );
         crate::network::describe_metrics();
         crate::observed::describe_metrics();
+        crate::soft::describe_metrics();
         handle
     });
 }

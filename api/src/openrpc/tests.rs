@@ -14,6 +14,7 @@ use crate::{
     operation::{SignedTransactionJson, SimulationJson},
     preconfirmation::PreconfirmationJson,
     set::{AuthorInclusion, BidStatus, BidsJson, InclusionJson, ValidatorsJson},
+    soft::SoftChainJson,
     status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
 };
 
@@ -141,8 +142,10 @@ fn samples_of_every_answer_fit_their_schema() {
     let signed = json!({"round": 0, "signatures": [{"validator": address, "signature": "0x00"}]});
     check::<CertificateJson>("Certificate", signed.clone());
     let certificate = json!({"type": "certificate", "height": 1, "place": 0, "block": hash, "certificate": signed});
+    let soft = json!({"type": "soft", "base_height": 1, "number": 2, "block": hash, "weight_signed": 2, "weight_total": 4});
     let reached = json!([
         {"stage": "pending", "time_ms": 1, "evidence": {"type": "mempool"}},
+        {"stage": "soft", "time_ms": 1, "evidence": soft},
         {"stage": "certified", "time_ms": 1, "evidence": certificate},
         {"stage": "proven", "time_ms": 1, "evidence": {"type": "bundle", "batch": 1, "hash": hash}},
     ]);
@@ -160,6 +163,7 @@ fn samples_of_every_answer_fit_their_schema() {
     let tiers = json!([
         tier("pending", &Value::Null, &Value::Null),
         promised,
+        tier("soft", &weights, &json!(2)),
         tier("certified", &weights, &json!(3)),
         tier("batch_certified", &weights, &json!(4)),
         tier("proven", &weights, &Value::Null),
@@ -254,6 +258,17 @@ fn samples_of_every_answer_fit_their_schema() {
         "Bids",
         json!({"height": 1, "heights_max": 64, "may_take_bids": true, "bids": [seen]}),
     );
+    let head = json!({
+        "block": hash, "number": 2, "author": address, "time_ms": 1, "blocks": 2, "operations": 3, "signers": [address],
+        "weight_signed": 2, "weight_rooted": 2,
+    });
+    for chosen in [json!(hash), Value::Null] {
+        let sample = json!({
+            "mode": "available", "is_active": true, "base_height": 1, "base": hash, "weight_total": 4, "head": chosen,
+            "heads": [head],
+        });
+        check::<SoftChainJson>("SoftChain", sample);
+    }
     for topic in [
         json!({"type": "transaction", "id": hash}),
         json!({"type": "blocks"}),

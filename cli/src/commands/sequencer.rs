@@ -11,7 +11,7 @@ use protocol::validator::ValidatorKey;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Sources, flag};
+use crate::config::{ModeSetting, Sources, flag};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
 use crate::secret::SecretSource;
@@ -40,6 +40,9 @@ pub(crate) struct SequencerArgs {
     /// Leaf where builders pay this validator for its blocks; without one it takes no bids
     #[arg(long, value_name = "LEAF")]
     bid_leaf: Option<u32>,
+    /// While no quorum answers: halt, or make soft blocks, which can be reverted [default: halt]
+    #[arg(long, value_name = "MODE", value_enum)]
+    mode: Option<ModeSetting>,
     /// Address of the RPC [default: 127.0.0.1:8545]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -93,6 +96,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("sequencer.validator_sets", args.validator_sets),
         flag("sequencer.validator_key", args.validator_key),
         flag("sequencer.bid_leaf", args.bid_leaf),
+        flag("sequencer.mode", args.mode),
         flag("sequencer.rpc", args.listen),
         flag("sequencer.jobs", args.jobs),
         flag("network.engine_listen", args.engine_listen),
@@ -140,6 +144,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     let mut config = plan.prepare()?;
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
     config.sets = sets;
+    config.mode = node.mode.into();
     let data = config.data_dir.clone();
     let genesis_hash = config.genesis.hash().into();
     let validators = config.genesis.validators.validators().len();

@@ -38,7 +38,7 @@ fn certified_height(status: &TransactionStatus) -> Option<u64> {
         .iter()
         .find_map(|reached| match &reached.evidence {
             Evidence::Certificate { height, .. } => Some(*height),
-            Evidence::Mempool | Evidence::Bundle { .. } => None,
+            Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
         })
 }
 

@@ -66,10 +66,11 @@ impl Operation {
             .iter()
             .find_map(|reached| match reached.evidence {
                 Evidence::Certificate { height, .. } => Some(height),
-                Evidence::Mempool | Evidence::Bundle { .. } => None,
+                Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
             });
         match status.stage {
             Stage::UnknownHere => panic!("an acknowledged operation is lost: {self:?}"),
+            Stage::Soft => panic!("a chain of one validator in mode halt says soft: {self:?}"),
             Stage::Pending => assert!(
                 self.height.is_none() && !self.failed,
                 "pending again: {self:?}"

@@ -13,8 +13,8 @@ use crate::set::Set;
 const PAYERS: u32 = 2;
 /// Votes that are on their way may still decide one block.
 const IN_FLIGHT: Duration = Duration::from_secs(1);
-/// Several rounds fit, each with a proposal and votes that lead nowhere.
-const SPLIT: Duration = Duration::from_secs(6);
+/// Several rounds fit, each with a proposal and votes that lead nowhere; nodes in mode `available` would make soft blocks.
+const SPLIT: Duration = Duration::from_secs(7);
 /// One way between two nodes: as between continents.
 const FAR: Duration = Duration::from_millis(100);
 
@@ -36,6 +36,10 @@ async fn two_halves_decide_nothing_and_go_on_together_slow() {
     let before = set.heights().await;
     tokio::time::sleep(SPLIT).await;
     assert_eq!(set.heights().await, before, "two of four have decided");
+    for client in set.clients() {
+        let soft = client.soft_chain().await.expect("an answer");
+        assert!(soft.heads.is_empty() && !soft.is_active, "{soft:?}");
+    }
     set.compare().await;
     links.heal();
     end_well(set, load).await;

@@ -279,7 +279,7 @@ fn height(status: &TransactionStatus) -> Option<u64> {
         .iter()
         .find_map(|reached| match reached.evidence {
             Evidence::Certificate { height, .. } => Some(height),
-            Evidence::Mempool | Evidence::Bundle { .. } => None,
+            Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
         })
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct Set {
     seats: Vec<Seat>,
     /// What lies between the nodes; nothing if they reach each other directly.
     links: Option<Arc<Links>>,
+    /// Whether its nodes run in mode `available`.
+    is_available: bool,
     blocks: BTreeMap<u64, HashText>,
 }
 
@@ -83,6 +85,7 @@ impl Set {
             seats: seats.collect(),
             directory,
             links: None,
+            is_available: false,
             blocks: BTreeMap::new(),
         };
         let made = quorate()
@@ -110,12 +113,22 @@ impl Set {
 
     /// A chain whose nodes all serve, and whose lines can be cut.
     pub(crate) fn start_linked(count: usize, accounts: u32) -> (Self, Arc<Links>) {
+        Self::new(count, accounts).link()
+    }
+
+    /// The same in mode `available`.
+    pub(crate) fn start_available(count: usize, accounts: u32) -> (Self, Arc<Links>) {
         let mut set = Self::new(count, accounts);
-        let services = set.seats.iter().map(|seat| [seat.engine, seat.gossip]);
+        set.is_available = true;
+        set.link()
+    }
+
+    fn link(mut self) -> (Self, Arc<Links>) {
+        let services = self.seats.iter().map(|seat| [seat.engine, seat.gossip]);
         let links = Arc::new(Links::new(&services.collect::<Vec<_>>()));
-        set.links = Some(Arc::clone(&links));
-        set.start_all();
-        (set, links)
+        self.links = Some(Arc::clone(&links));
+        self.start_all();
+        (self, links)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -154,6 +167,9 @@ impl Set {
             .arg("--validator-key")
             .arg(format!("file:{}", key.display()))
             .args(["--jobs", "127.0.0.1:0"]);
+        if self.is_available {
+            command.args(["--mode", "available"]);
+        }
         command
     }
 

@@ -104,6 +104,9 @@ impl Executor {
         let mut outcome = self.outcome(&judged, &pool, now_ms)?;
         if let Some(draft) = draft.as_ref().filter(|draft| draft.id == tip.id) {
             for (entry, error) in &draft.failed {
+                // a soft block may have held it since the draft was made
+                let now = pool.get(entry.sequence);
+                let entry = now.as_ref().unwrap_or(entry);
                 outcome.fail(&shared.store, entry, now_ms, error)?;
             }
         }

@@ -1,4 +1,5 @@
-//! Building a block of this node's own: what it has promised, what the list demands, then the pool, first come first served.
+//! Building a block of this node's own: what it has promised, what the list demands, what soft blocks held, then the pool, first come
+//! first served.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -132,6 +133,8 @@ impl Executor {
         let mut first = demanded.first.clone();
         first.retain(|sequence| !promised.contains(sequence));
         first.splice(0..0, promised.iter().copied());
+        // what senders were told to be soft keeps its order if it can
+        first.extend(pool.soft_order());
         let view = self.shared.chain.view();
         let mut flight = pool.take_off(&view, &first, BLOCK_OPERATIONS);
         let rest = demanded.rest(&flight);

@@ -23,9 +23,9 @@ pub enum GuardRequest {
     Numbered {
         /// Which of them.
         kind: NumberedKind,
-        /// Batch number, soft height, or last height before the restart.
+        /// Batch number, base height of a soft block, or last height before the restart.
         number: u64,
-        /// What the number counts on: the root before a batch; zero where the number says it all.
+        /// What the number counts on: the root before a batch, the soft block's number; zero where the number says it all.
         subject: [u8; 32],
         /// What is signed: `protocol`'s digest of the whole message. The guard cannot look into it.
         digest: [u8; 32],

@@ -9,6 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
     account::L1Address,
     block::BlockId,
+    codec::abi_word,
     number::{Height, Round},
     transaction::Domain,
     validator::ValidatorSignature,
@@ -38,13 +39,15 @@ pub enum RoundKind {
 
 /// Heights of which promises stay stored: one is made for the next height only.
 const PROMISED_HEIGHTS_KEPT: u64 = 2;
+/// Base heights of which soft blocks stay stored: they are signed above the newest block only.
+const SOFT_HEIGHTS_KEPT: u64 = 2;
 
 /// Messages that have a number of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum NumberedKind {
     /// Certificate of a sealed batch, once per (number, root before).
     Batch,
-    /// A soft block, once per soft height.
+    /// A soft block, once per (base height, number), in rising numbers.
     Soft,
     /// A restart, once per last height.
     Restart,
@@ -58,7 +61,8 @@ impl NumberedKind {
     /// Numbers of the kind that stay stored.
     fn kept(self) -> u64 {
         match self {
-            Self::Batch | Self::Soft | Self::Restart => NUMBERS_KEPT,
+            Self::Batch | Self::Restart => NUMBERS_KEPT,
+            Self::Soft => SOFT_HEIGHTS_KEPT,
             Self::PromisedPlace | Self::PromisedOperation => PROMISED_HEIGHTS_KEPT,
         }
     }
@@ -186,7 +190,11 @@ impl Slots {
                     return Err(Refusal { floor });
                 }
             }
-            Slot::Numbered { kind, number, .. } => {
+            Slot::Numbered {
+                kind,
+                number,
+                subject,
+            } => {
                 let mut floor = self.number_floor(kind);
                 let Floor { signed, passed, .. } = self.floor;
                 match kind {
@@ -196,7 +204,16 @@ impl Slots {
                     NumberedKind::PromisedPlace | NumberedKind::PromisedOperation => {
                         floor = floor.max(signed.0).max(passed.0.saturating_add(1));
                     }
-                    NumberedKind::Batch | NumberedKind::Soft => {}
+                    // a key that may have voted above this base may have signed soft blocks on it
+                    NumberedKind::Soft => {
+                        floor = floor.max(passed.0);
+                        let last = self.last_soft(Height(number));
+                        if subject <= abi_word(u128::from(last)) {
+                            let floor = last.saturating_add(1);
+                            return Err(Refusal { floor });
+                        }
+                    }
+                    NumberedKind::Batch => {}
                 }
                 if number < floor {
                     return Err(Refusal { floor });
@@ -235,6 +252,23 @@ impl Slots {
         match self.entries.range(all).next_back() {
             Some((Slot::Numbered { number, .. }, _)) => {
                 number.saturating_add(1).saturating_sub(kind.kept())
+            }
+            _ => 0,
+        }
+    }
+
+    /// Highest number of a soft block that was signed above this height; 0 if none is stored.
+    pub(super) fn last_soft(&self, base_height: Height) -> u64 {
+        let at = |subject| Slot::Numbered {
+            kind: NumberedKind::Soft,
+            number: base_height.0,
+            subject,
+        };
+        let all = at([0; 32])..=at([0xff; 32]);
+        match self.entries.range(all).next_back() {
+            Some((Slot::Numbered { subject, .. }, _)) => {
+                let low = subject.last_chunk::<8>().copied().unwrap_or_default();
+                u64::from_be_bytes(low)
             }
             _ => 0,
         }

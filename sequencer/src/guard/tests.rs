@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 
 use protocol::{
+    soft::SoftHash,
     transaction::ListHash,
     vote::{Proposal, ProposalKind, Step, Vote},
 };
@@ -301,6 +302,39 @@ fn catching_up_refuses_what_is_not_stored_and_never_falls() {
         guard.sign(&numbered(NumberedKind::Restart, 8, 1)).unwrap();
         guard.sign(&vote(9, 0, Step::Prevote, None)).unwrap();
     }
+}
+
+#[test]
+fn soft_blocks_are_signed_in_rising_numbers_once_for_each_also_after_a_restart() {
+    let place = Place::new();
+    let vote = |height, base, number, block| SoftVote {
+        base_height: Height(height),
+        base: BlockId([base; 32]),
+        number,
+        block: SoftHash([block; 32]),
+    };
+    let guard = place.guard();
+    assert_eq!(guard.last_soft(Height(5)).unwrap(), 0);
+    assert!(is_below(guard.sign_soft(&vote(5, 1, 0, 1))));
+    let first = guard.sign_soft(&vote(5, 1, 1, 1)).unwrap();
+    assert!(first.is_authentic(&domain()) && first.validator == key().address());
+    guard.sign_soft(&vote(5, 1, 300, 1)).unwrap();
+    drop(guard);
+    let guard = place.guard();
+    assert_eq!(guard.last_soft(Height(5)).unwrap(), 300);
+    assert_eq!(guard.sign_soft(&vote(5, 1, 1, 1)).unwrap(), first);
+    assert!(is_conflict(guard.sign_soft(&vote(5, 1, 1, 2))));
+    assert!(is_below(guard.sign_soft(&vote(5, 1, 299, 1))));
+    // another block at the height of the base is no way around it
+    assert!(is_conflict(guard.sign_soft(&vote(5, 2, 300, 1))));
+    guard.sign_soft(&vote(6, 1, 1, 1)).unwrap();
+    guard.sign_soft(&vote(5, 1, 301, 1)).unwrap();
+    guard.sign_soft(&vote(7, 1, 1, 1)).unwrap();
+    assert!(is_below(guard.sign_soft(&vote(5, 1, 302, 1))));
+    // the floor of a restored guard holds for the base below it
+    guard.catch_up(Height(9)).unwrap();
+    assert!(is_below(guard.sign_soft(&vote(8, 1, 1, 1))));
+    guard.sign_soft(&vote(9, 1, 1, 1)).unwrap();
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn record_steps(
     }
 }
 
-/// Records of an entry's operations that will not be applied.
+/// Records of an entry's operations that will not be applied. What senders were told to be soft is reverted.
 pub(crate) fn failed_records(
     entry: &super::Entry,
     failed_ms: u64,
@@ -279,11 +279,18 @@ pub(crate) fn failed_records(
     reason: &str,
 ) -> Vec<(TransactionId, TransactionRecord)> {
     let received_ms = entry.received_ms;
+    let (code, reason) = match entry.soft {
+        Some(_) => (
+            ErrorCode::Reverted,
+            format!("a soft block held it, the decided blocks do not: {reason}"),
+        ),
+        None => (code, reason.to_owned()),
+    };
     entry
         .ids
         .iter()
         .map(|id| {
-            let reason = reason.to_owned();
+            let reason = reason.clone();
             let code = code.number();
             (
                 *id,

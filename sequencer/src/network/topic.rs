@@ -79,8 +79,10 @@ impl Topic {
             Self::Submissions => 256 << 10,
             // A header with its certificate: 100 signers with a 4 KiB extension each.
             Self::Bids => 512 << 10,
-            // A whole payload or a block of the soft chain.
-            Self::Reveals | Self::Soft => MESSAGE_BYTES_MAX,
+            // A whole payload.
+            Self::Reveals => MESSAGE_BYTES_MAX,
+            // A block of the soft chain, which has 128 KiB, with its signature.
+            Self::Soft => 256 << 10,
             // A payload that breaks a promise, and the proof of membership.
             Self::Evidence => MESSAGE_BYTES_MAX,
             // One statement of one validator: less than a kilobyte.

@@ -78,7 +78,7 @@ impl Relay {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use protocol::vote::Withheld;
     use tokio::sync::mpsc;
 
@@ -88,11 +88,11 @@ mod tests {
         rig::{BidRig, COLLATERAL, PROPOSER_LEAF},
     };
     use crate::{
-        checkpoints::Checkpoints, evidence::EvidenceBook, guard::SigningGuard,
-        network::GossipHandler,
+        checkpoints::Checkpoints, config::Mode, evidence::EvidenceBook, fixture::soft_rules,
+        guard::SigningGuard, network::GossipHandler, soft::Soft,
     };
 
-    fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
+    pub(in crate::relay) fn relay_of(rig: &BidRig, leaf: Option<LeafIndex>) -> Relay {
         let (exchange, _) = Exchange::new(Arc::clone(&rig.rig.executor));
         let (requests, _) = mpsc::channel(1);
         let shared = rig.rig.shared().clone();
@@ -118,7 +118,9 @@ mod tests {
         );
         let books = (evidence, Arc::new(checkpoints));
         let exchange = (Arc::new(exchange), leaf);
-        Relay::new(shared, queue, requests, books, 0, exchange)
+        let executor = Arc::clone(&rig.rig.executor);
+        let soft = Arc::new(Soft::new(executor, None, soft_rules(Mode::Halt)));
+        Relay::new(shared, queue, requests, books, 0, exchange, soft)
     }
 
     async fn ask(relay: &Relay, question: Question) -> Option<Bytes> {

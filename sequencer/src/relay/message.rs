@@ -8,6 +8,7 @@ use protocol::{
     handover::Handover,
     number::{Epoch, Height},
     preconfirmation::SignedPreconfirmation,
+    soft::SoftHash,
     transaction::{BidHash, ListHash, Submission},
 };
 
@@ -86,6 +87,8 @@ pub(super) enum Question {
     Handovers(Epoch),
     /// The newest message of agreement that this validator has signed.
     Signed(L1Address),
+    /// Soft blocks on this block, beyond the chains that end in these.
+    Soft(BlockId, Vec<SoftHash>),
 }
 
 #[cfg(test)]

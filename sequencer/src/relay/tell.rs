@@ -42,6 +42,8 @@ pub(crate) enum News {
     Commitment(Box<SignedCommitment>),
     /// This validator's promise about its next block.
     Promise(SignedPreconfirmation),
+    /// A soft block of this validator, or its signature under one.
+    Soft(Vec<u8>),
 }
 
 /// Where news go in; never waits.
@@ -106,6 +108,7 @@ pub(crate) async fn run_tell(
                 News::Evidence(file) => publish(&gossip, Topic::Evidence, file),
                 News::Commitment(signed) => state(&gossip, &Statement::Commitment(signed)),
                 News::Promise(signed) => state(&gossip, &Statement::Promise(signed)),
+                News::Soft(message) => publish(&gossip, Topic::Soft, message),
             }
         }
         if !submissions.is_empty() {

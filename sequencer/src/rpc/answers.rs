@@ -9,7 +9,7 @@ use api::{
         CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     set::SetWeights,
-    status::{ChainInfo, FeeLeafInfo, FinalityMode, NodeStatus},
+    status::{ChainInfo, FeeLeafInfo, NodeStatus},
     text::{BytesText, HashText},
 };
 use protocol::{
@@ -274,7 +274,7 @@ impl PublicApi {
             weight_total: weights.total,
             weight_faulty_max: weights.faulty_max,
             weight_quorum: weights.quorum,
-            finality: FinalityMode::Halt,
+            finality: self.soft.mode().into(),
             since_block_ms: now_ms().saturating_sub(view.tip.timestamp_ms),
             role: standing.role,
             observes_until: standing.observes_until.map(|height| height.0),

@@ -15,6 +15,7 @@ use api::{
     preconfirmation::PreconfirmationJson,
     rpc::QuorateServer,
     set::{BidsJson, InclusionJson, ValidatorsJson},
+    soft::SoftChainJson,
     status::{ChainInfo, NodeStatus, Topic, TransactionStatus},
     text::{AddressText, FieldText, HashText},
 };
@@ -39,6 +40,7 @@ use crate::{
     mempool::{Admission, AdmissionRequest, Origin, simulate},
     promises::Promises,
     proving::RocksQueue,
+    soft::Soft,
     storage::StorageError,
 };
 
@@ -52,6 +54,7 @@ pub(crate) struct PublicApi {
     pub(super) queue: Arc<RocksQueue>,
     /// The way to bids, to agreement and to what was seen of it.
     pub(super) exchange: Arc<Exchange>,
+    pub(super) soft: Arc<Soft>,
     /// Address of this node's key.
     pub(super) address: L1Address,
     requests: mpsc::Sender<AdmissionRequest>,
@@ -66,13 +69,14 @@ impl PublicApi {
     pub(crate) fn new(
         config: &NodeConfig,
         shared: Admission,
-        (queue, exchange): (Arc<RocksQueue>, Arc<Exchange>),
+        (queue, exchange, soft): (Arc<RocksQueue>, Arc<Exchange>, Arc<Soft>),
         requests: mpsc::Sender<AdmissionRequest>,
     ) -> Self {
         Self {
             shared,
             queue,
             exchange,
+            soft,
             address: config.validator_key.address(),
             requests,
             fee_min: config.mempool.fee_min,
@@ -356,6 +360,10 @@ impl QuorateServer for PublicApi {
 
     async fn inclusion(&self) -> RpcResult<InclusionJson> {
         Ok(self.inclusion_json())
+    }
+
+    async fn soft_chain(&self) -> RpcResult<SoftChainJson> {
+        Ok(self.soft.shown())
     }
 
     async fn bids(&self) -> RpcResult<BidsJson> {

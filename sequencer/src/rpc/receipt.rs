@@ -18,7 +18,7 @@ use super::{
     answers::certificate_json,
     public::{PublicApi, internal},
 };
-use crate::storage::TransactionRecord;
+use crate::{soft::Told, storage::TransactionRecord};
 
 /// Stages and tiers as they are found.
 #[derive(Default)]
@@ -73,6 +73,25 @@ impl Receipt {
     }
 }
 
+/// In a soft block: the sentence says how much has signed it.
+fn soft(told: &Told, receipt: &mut Receipt) {
+    let evidence = Evidence::Soft {
+        base_height: told.base_height.0,
+        number: told.number,
+        block: told.block.0.into(),
+        weight_signed: told.weight_signed,
+        weight_total: told.weights.total,
+    };
+    receipt.stage(Stage::Soft, told.time_ms, evidence);
+    let signed = Some(u128::from(told.weight_signed));
+    receipt.push(Tier::Soft, told.time_ms, Some(told.weights), signed);
+    if let Some(tier) = receipt.tiers.last_mut() {
+        let (signed, total) = (told.weight_signed, told.weights.total);
+        let sentence = &tier.revertible_by;
+        tier.revertible_by = format!("signed by {signed} of {total}; {sentence}");
+    }
+}
+
 fn pending(time_ms: u64, receipt: &mut Receipt) {
     receipt.stage(Stage::Pending, time_ms, Evidence::Mempool);
     receipt.push(Tier::Pending, time_ms, None, None);
@@ -99,12 +118,27 @@ impl PublicApi {
         let mut failure = None;
         let mut received = 0;
         let stage = match record {
-            None => Stage::UnknownHere,
+            None => match self.soft.told(id) {
+                Some(told) => {
+                    received = told.time_ms;
+                    soft(&told, &mut receipt);
+                    Stage::Soft
+                }
+                None => Stage::UnknownHere,
+            },
             Some(TransactionRecord::Pending { received_ms, .. }) => {
                 received = received_ms;
                 pending(received_ms, &mut receipt);
-                self.promised(id, &mut receipt);
-                Stage::Pending
+                match self.soft.told(id) {
+                    Some(told) => {
+                        soft(&told, &mut receipt);
+                        Stage::Soft
+                    }
+                    None => {
+                        self.promised(id, &mut receipt);
+                        Stage::Pending
+                    }
+                }
             }
             Some(TransactionRecord::Failed {
                 received_ms,

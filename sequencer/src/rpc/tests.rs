@@ -10,6 +10,7 @@ use crate::{
     MempoolConfig, NodeConfig,
     builder::Exchange,
     fixture::{HashVerifier, Rig, genesis, validator},
+    soft::{Soft, SoftRules},
 };
 
 fn module() -> jsonrpsee::RpcModule<PublicApi> {
@@ -19,10 +20,11 @@ fn module() -> jsonrpsee::RpcModule<PublicApi> {
     let config = NodeConfig::new(genesis(), dir, validator(), keys, Arc::new(HashVerifier));
     let (requests, _) = mpsc::channel(1);
     let (exchange, _) = Exchange::new(Arc::clone(&rig.executor));
+    let soft = Soft::new(Arc::clone(&rig.executor), None, SoftRules::new(&config));
     public_module(PublicApi::new(
         &config,
         rig.shared().clone(),
-        (Arc::clone(&rig.queue), Arc::new(exchange)),
+        (Arc::clone(&rig.queue), Arc::new(exchange), Arc::new(soft)),
         requests,
     ))
 }

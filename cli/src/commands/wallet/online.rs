@@ -443,6 +443,16 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
         for reached in &status.reached {
             let evidence = match &reached.evidence {
                 Evidence::Mempool => "the node's word".to_owned(),
+                Evidence::Soft {
+                    base_height,
+                    number,
+                    weight_signed,
+                    weight_total,
+                    ..
+                } => format!(
+                    "soft block {number} above height {base_height}, signed by {weight_signed} of {weight_total}: \
+                     it can be reverted"
+                ),
                 Evidence::Certificate {
                     height,
                     place,

@@ -7,6 +7,7 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::UnknownHere => "unknown here",
         Stage::Pending => "pending",
+        Stage::Soft => "soft",
         Stage::Certified => "certified",
         Stage::Proven => "proven",
         Stage::Failed => "failed",
@@ -18,6 +19,7 @@ pub(super) fn tier_line(reached: &TierReached) -> String {
     let name = match reached.tier {
         Tier::Pending => "pending",
         Tier::Preconfirmed => "preconfirmed",
+        Tier::Soft => "soft",
         Tier::Certified => "certified",
         Tier::BatchCertified => "batch certified",
         Tier::Proven => "proven",
