@@ -17,10 +17,11 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
+    ("ordering-sizes", ordering::size_rows),
     ("ordering-delay", ordering::delay_rows),
     ("ordering-rate", ordering::rate_rows),
     ("ordering-faults", ordering::fault_rows),

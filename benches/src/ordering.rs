@@ -87,20 +87,27 @@ fn recover_seconds() -> f64 {
     })
 }
 
-/// Block time beside the bare engine.
+/// Block time of four nodes beside the bare engine.
 #[must_use]
 pub(crate) fn pace_rows() -> Vec<Row> {
-    let mut rows = Vec::new();
-    for count in [4, 7, 16] {
-        let bare = median(runtime().block_on(bare::block_ms(count, WARM_UP, BLOCKS)));
-        let ours = median(block_ms(count, None));
-        let name = match count {
-            4 => "block_ms_p50_n4_vs_bare_engine".to_owned(),
-            _ => format!("block_ms_p50_n{count}"),
-        };
-        rows.push(Row::beside(&name, "ms", ours, bare, "bare engine"));
-    }
-    rows
+    vec![pace("block_ms_p50_n4_vs_bare_engine", 4)]
+}
+
+/// The same for larger sets.
+#[must_use]
+pub(crate) fn size_rows() -> Vec<Row> {
+    vec![pace("block_ms_p50_n7", 7), pace("block_ms_p50_n16", 16)]
+}
+
+fn pace(name: &str, count: u8) -> Row {
+    let bare = median(runtime().block_on(bare::block_ms(count, WARM_UP, BLOCKS)));
+    Row::beside(
+        name,
+        "ms",
+        median(block_ms(count, None)),
+        bare,
+        "bare engine",
+    )
 }
 
 /// Block time over slow lines.

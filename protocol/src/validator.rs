@@ -7,7 +7,15 @@
 mod set;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
+use k256::{
+    AffinePoint, ProjectivePoint, Scalar, U256,
+    ecdsa::{Signature, SigningKey, VerifyingKey},
+    elliptic_curve::{
+        ops::{Invert, LinearCombination, Reduce},
+        point::DecompressPoint,
+        subtle::Choice,
+    },
+};
 
 pub use set::{TOTAL_WEIGHT_MAX, VALIDATORS_MAX, Validator, ValidatorSet, ValidatorSetError};
 
@@ -37,18 +45,14 @@ impl ValidatorSignature {
     pub fn signer(&self, digest: &[u8; 32]) -> Result<L1Address, MalformedSignature> {
         let (body, recovery) = self.0.split_at(64);
         let signature = Signature::from_slice(body).map_err(|_| MalformedSignature)?;
-        let recovery = recovery
-            .first()
-            .copied()
-            .filter(|id| *id < 2)
-            .and_then(RecoveryId::from_byte)
-            .ok_or(MalformedSignature)?;
+        let is_odd = match recovery {
+            [id @ (0 | 1)] => Choice::from(*id),
+            _ => return Err(MalformedSignature),
+        };
         if signature.normalize_s().is_some() {
             return Err(MalformedSignature);
         }
-        VerifyingKey::recover_from_prehash(digest, &signature, recovery)
-            .map(|key| address_of(&key))
-            .map_err(|_| MalformedSignature)
+        recover(digest, &signature, is_odd).map(|key| address_of(&key))
     }
 
     /// Whether `validator` signed `digest`.
@@ -94,6 +98,23 @@ impl ValidatorKey {
         tail.copy_from_slice(&[recovery.to_byte()]);
         ValidatorSignature(bytes)
     }
+}
+
+/// `Q = (s R - z G) / r` with `R` the point of x coordinate r (SEC 1, 4.1.6). `z/s G + r/s Q = R` for whatever comes out, so
+/// the signature verifies under it: the library's own recovery does that over again, at the price of another recovery.
+fn recover(
+    digest: &[u8; 32],
+    signature: &Signature,
+    is_odd: Choice,
+) -> Result<VerifyingKey, MalformedSignature> {
+    let (r, s) = signature.split_scalars();
+    let point: Option<AffinePoint> = AffinePoint::decompress(&r.to_bytes(), is_odd).into();
+    let point = ProjectivePoint::from(point.ok_or(MalformedSignature)?);
+    let z = <Scalar as Reduce<U256>>::reduce_bytes(&(*digest).into());
+    let inverse = *r.invert_vartime();
+    let (of_base, of_point) = (-(inverse * z), inverse * *s);
+    let key = ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &of_base, &point, &of_point);
+    VerifyingKey::from_affine(key.to_affine()).map_err(|_| MalformedSignature)
 }
 
 fn address_of(key: &VerifyingKey) -> L1Address {
@@ -150,6 +171,59 @@ mod tests {
             let mut bad = good;
             bad.0[byte] ^= 1;
             assert!(!bad.is_by(&key.address(), &message), "byte {byte}");
+        }
+    }
+
+    /// By the library, which verifies under what it has recovered.
+    fn by_library(signature: &ValidatorSignature, digest: &[u8; 32]) -> Option<L1Address> {
+        let (body, recovery) = signature.0.split_at(64);
+        let body = Signature::from_slice(body).ok()?;
+        let recovery =
+            k256::ecdsa::RecoveryId::from_byte(recovery[0]).filter(|id| !id.is_x_reduced())?;
+        if body.normalize_s().is_some() {
+            return None;
+        }
+        let key = VerifyingKey::recover_from_prehash(digest, &body, recovery);
+        key.ok().map(|key| address_of(&key))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn recovery_equals_the_librarys(seed in 1_u8.., digest: [u8; 32], byte in 0_usize..65, flip: u8) {
+            let key = ValidatorKey::from_bytes(&[seed.min(0xfe); 32]).unwrap();
+            let mut signature = key.sign(&digest);
+            proptest::prop_assert_eq!(signature.signer(&digest), Ok(key.address()));
+            signature.0[byte] ^= flip;
+            proptest::prop_assert_eq!(signature.signer(&digest).ok(), by_library(&signature, &digest));
+        }
+    }
+
+    #[test]
+    fn what_no_key_can_have_signed_recovers_to_none() {
+        let ones = |r: [u8; 32], id| {
+            let mut bytes = [0; 65];
+            bytes[..32].copy_from_slice(&r);
+            bytes[63] = 1;
+            bytes[64] = id;
+            ValidatorSignature(bytes)
+        };
+        // the x coordinate of the generator: with s = 1 and z = 1 the key would be the point at infinity
+        let generator = AffinePoint::GENERATOR;
+        let x = k256::elliptic_curve::sec1::ToEncodedPoint::to_encoded_point(&generator, true);
+        let x: [u8; 32] = x.as_bytes()[1..].try_into().unwrap();
+        let mut one = [0; 32];
+        one[31] = 1;
+        for id in 0..=3 {
+            let signature = ones(x, id);
+            assert_eq!(signature.signer(&one).ok(), by_library(&signature, &one));
+        }
+        assert!(ones(x, 0).signer(&one).is_err());
+        for r in [[0; 32], [0xff; 32], {
+            let mut five = [0; 32];
+            five[31] = 5;
+            five
+        }] {
+            assert!(ones(r, 0).signer(&one).is_err(), "{r:?}");
         }
     }
 
