@@ -32,10 +32,10 @@ impl Soft {
                 places.extend(ids.map(|id| (*id, hash)));
             }
             let before = std::mem::replace(&mut above.places, places);
-            let gone = before
-                .into_keys()
-                .filter(|id| !above.places.contains_key(id));
-            changed.extend(gone);
+            let moved = before
+                .into_iter()
+                .filter(|(id, hash)| above.places.get(id) != Some(hash));
+            changed.extend(moved.map(|(id, _)| id));
             self.tell_pool(above);
         }
         for (id, hash) in &above.places {
