@@ -9,6 +9,7 @@
 mod blocks;
 mod handovers;
 mod message;
+mod reach;
 mod tell;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::{
 };
 
 use message::{Proven, Question, SUBMISSIONS_MAX, Told};
+pub(crate) use reach::run_reach;
 pub(crate) use tell::{News, Outlet, run_tell};
 
 /// Bytes of an answer to a question about listed submissions.
@@ -297,6 +299,7 @@ impl GossipHandler for Relay {
             Question::Bid(name) => self.bid(&name),
             Question::Block(height, id) => self.block(height, id).await,
             Question::Handovers(epoch) => self.handovers(epoch).await,
+            Question::First => self.first_height().await,
             Question::Tip => {
                 let tip = self.shared.chain.view().tip.height;
                 let store = Arc::clone(&self.shared.store);

@@ -26,5 +26,7 @@ mod promises;
 mod restart;
 #[path = "node/set.rs"]
 mod set;
+#[path = "node/snapshots.rs"]
+mod snapshots;
 #[path = "node/thief.rs"]
 mod thief;

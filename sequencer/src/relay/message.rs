@@ -72,6 +72,8 @@ pub(super) enum Question {
     Block(Height, BlockId),
     /// Handovers from an epoch on: proofs of the sets after it.
     Handovers(Epoch),
+    /// The height of the first block that is kept.
+    First,
 }
 
 #[cfg(test)]
