@@ -175,15 +175,14 @@ async fn a_validator_that_lost_its_disk_begins_at_a_snapshot_of_peers_that_prune
     set.stop_one(2).await;
     let id = pay(&set, 3, nonce).await;
     wait_for(set.client(0), &id, Stage::Certified).await;
-    wait_until(&set, 3, |status| status.batch_certified == 3).await;
-    wait_until(&set, 0, |status| status.batch_certified == 3).await;
-    let batches = (
-        set.client(0).batch(Some(3)).await.unwrap(),
-        set.client(3).batch(Some(3)).await.unwrap(),
-    );
-    assert_eq!(batches.0.root_after, batches.1.root_after);
-    assert_eq!(batches.0.first_height, batches.1.first_height);
-    assert_eq!(batches.0.last_height, batches.1.last_height);
+    let next = status(&set, 0).await.batch_open;
+    let mut batches = Vec::new();
+    for number in [0, 3] {
+        wait_until(&set, number, |status| status.batch_certified >= next).await;
+        let batch = set.client(number).batch(Some(next)).await.unwrap();
+        batches.push((batch.root_after, batch.first_height, batch.last_height));
+    }
+    assert_eq!(batches[0], batches[1]);
     let height = status(&set, 3)
         .await
         .height
@@ -197,7 +196,7 @@ async fn a_validator_that_lost_its_disk_begins_at_a_snapshot_of_peers_that_prune
     );
     // and one that was pruned makes the next snapshot
     let made = make_snapshot(&data, &genesis, &set.dir.path().join("made")).unwrap();
-    assert_eq!(made.batch.0, 3);
+    assert!(made.batch.0 >= next);
     set.stop().await;
 }
 
