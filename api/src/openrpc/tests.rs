@@ -144,6 +144,7 @@ fn samples_of_every_answer_fit_their_schema() {
     let reached = json!([
         {"stage": "pending", "time_ms": 1, "evidence": {"type": "mempool"}},
         {"stage": "certified", "time_ms": 1, "evidence": certificate},
+        {"stage": "certified", "time_ms": 1, "evidence": {"type": "record", "height": 1, "place": 0}},
         {"stage": "proven", "time_ms": 1, "evidence": {"type": "bundle", "batch": 1, "hash": hash}},
     ]);
     let failure = json!({"time_ms": 1, "verdict": verdict});

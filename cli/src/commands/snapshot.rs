@@ -116,10 +116,10 @@ impl Shown {
     }
 }
 
-/// A refusal as the program's error. `path` is what was read.
-fn refused(what: String, error: &SnapshotError) -> CliError {
+/// A refusal as the program's error; `files` is the exit code of a file that cannot be read or written.
+fn refused(what: String, error: &SnapshotError, files: Exit) -> CliError {
     let (exit, todo) = match error {
-        SnapshotError::Files { .. } => (Exit::Usage, "name a file that can be read or written"),
+        SnapshotError::Files { .. } => (files, "name a file that can be read or written"),
         SnapshotError::Exists(_) => (Exit::Usage, "an existing file is never overwritten"),
         SnapshotError::NotReady(_) => (
             Exit::Unavailable,
@@ -162,23 +162,33 @@ fn refused(what: String, error: &SnapshotError) -> CliError {
 fn make(args: &MakeArgs, output: Output) -> Outcome {
     let genesis = genesis_file::load(&args.genesis)?;
     let info = make_snapshot(&args.data, &genesis, &args.out)
-        .map_err(|error| refused("no snapshot was made".to_owned(), &error))?;
+        .map_err(|error| refused("no snapshot was made".to_owned(), &error, Exit::Unavailable))?;
     output.data(&Shown::new(&info, &args.out), Shown::describe);
     Ok(Exit::Success)
 }
 
 fn check(args: &CheckArgs, output: Output) -> Outcome {
     let genesis = genesis_file::load(&args.genesis)?;
-    let info = check_snapshot(&args.file, &genesis)
-        .map_err(|error| refused(format!("{} is not accepted", args.file.display()), &error))?;
+    let info = check_snapshot(&args.file, &genesis).map_err(|error| {
+        refused(
+            format!("{} is not accepted", args.file.display()),
+            &error,
+            Exit::Usage,
+        )
+    })?;
     output.data(&Shown::new(&info, &args.file), Shown::describe);
     Ok(Exit::Success)
 }
 
 fn restore(args: &RestoreArgs, output: Output) -> Outcome {
     let genesis = genesis_file::load(&args.genesis)?;
-    let info = restore_snapshot(&args.file, &args.data, &genesis)
-        .map_err(|error| refused(format!("{} is not restored", args.file.display()), &error))?;
+    let info = restore_snapshot(&args.file, &args.data, &genesis).map_err(|error| {
+        refused(
+            format!("{} is not restored", args.file.display()),
+            &error,
+            Exit::Usage,
+        )
+    })?;
     output.data(&Shown::new(&info, &args.data), Shown::describe);
     output.note("compare the block's id with a node that you trust, then start the node as usual: it gets the blocks since from its peers");
     Ok(Exit::Success)
