@@ -48,12 +48,12 @@ async fn pay(client: &HttpClient, nonce: u64) {
     let key = funded_key(0);
     let amount = Amount::new(7).expect("an amount");
     let transaction = Transaction {
-        from: LeafIndex(0),
+        from: LeafIndex(1), // leaf 0 collects fees
         nonce: Nonce(nonce),
         valid_until: Height(1 << 40),
         fee: Amount::ZERO,
         action: Action::Transfer {
-            to: LeafIndex(1),
+            to: LeafIndex(2),
             amount,
         },
     };
