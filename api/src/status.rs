@@ -58,6 +58,13 @@ pub enum Evidence {
         /// The signatures.
         certificate: CertificateJson,
     },
+    /// This node's record of what it had; the block was pruned here, and archive nodes have its certificate.
+    Record {
+        /// Height of the block.
+        height: u64,
+        /// Place of the operation among the block's.
+        place: u32,
+    },
     /// A bundle that `quorate verify` accepts.
     Bundle {
         /// Batch.
@@ -283,11 +290,16 @@ pub struct NodeStatus {
     pub peers: u64,
     /// Newest batch with a checkpoint: signatures of more than two thirds of the weight; 0 if none.
     pub batch_certified: u64,
+    /// Height of the first block that this node has: 1, or more if it was started from a snapshot, pruned or restarted.
+    pub blocks_from: u64,
+    /// Set while this node cannot catch up: no peer has the next block any more, and peers keep blocks from this height.
+    /// Start it from a snapshot (docs/snapshots.md).
+    pub peers_keep_from: Option<u64>,
     /// Batch that is open.
     pub batch_open: u64,
     /// Newest sealed batch, 0 if none.
     pub batch_sealed: u64,
-    /// Newest batch such that it and all before it are proven, 0 if none.
+    /// Newest batch such that it and all before it that this node has are proven, 0 if none.
     pub batch_proven: u64,
     /// Jobs waiting for a worker.
     pub jobs_queued: u64,

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    builder, devnet, doctor, generate, genesis, prover, restart, sequencer, verify, wallet,
+    builder, devnet, doctor, generate, genesis, prover, restart, sequencer, snapshot, verify,
+    wallet,
 };
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -59,6 +60,8 @@ enum Command {
     Genesis(genesis::GenesisArgs),
     /// Go on without history: sign a restart, combine signatures, make a database of them
     Restart(restart::RestartArgs),
+    /// Write a snapshot of a node, judge one, or start a node from one
+    Snapshot(snapshot::SnapshotArgs),
     /// Check whether this machine is fit to run a node
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -126,6 +129,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
         Command::Wallet(args) => wallet::run(args, &sources, output),
         Command::Genesis(args) => genesis::run(&args, output),
         Command::Restart(args) => restart::run(&args, output),
+        Command::Snapshot(args) => snapshot::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, &sources, output),
         Command::Completions(args) => generate::completions(&args, output),
         Command::Man(args) => generate::man(&args, output),

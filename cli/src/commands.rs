@@ -8,5 +8,6 @@ pub(crate) mod genesis;
 pub(crate) mod prover;
 pub(crate) mod restart;
 pub(crate) mod sequencer;
+pub(crate) mod snapshot;
 pub(crate) mod verify;
 pub(crate) mod wallet;

@@ -14,11 +14,13 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 mod builder;
+mod storage;
 
 use crate::exit::{CliError, Exit};
 pub(crate) use builder::{BuilderSettings, Strategy};
 
 pub(crate) use network::NetworkSettings;
+pub(crate) use storage::StorageSettings;
 
 /// First letters of every environment variable that configures.
 const PREFIX: &str = "QUORATE__";
@@ -31,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) sequencer: SequencerSettings,
     /// The other validators.
     pub(crate) network: NetworkSettings,
+    /// What is kept of the past.
+    pub(crate) storage: StorageSettings,
     /// A builder.
     pub(crate) builder: BuilderSettings,
     /// A prover worker.
@@ -244,6 +248,7 @@ mod tests {
             "[prover]\nthreads = \"two\"",
             "[",
             "[log]\nlevel = 1",
+            "[storage]\nkeep_blocks = \"all\"",
             "[network]\nengine_peer = []",
             "[network]\nengine_peers = \"127.0.0.1:1\"",
             "[network]\npropose_ms = -1",

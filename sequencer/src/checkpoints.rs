@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Batches that wait for signatures: the guard remembers as many.
-const OPEN_MAX: usize = 32;
+pub(crate) const OPEN_MAX: usize = 32;
 /// Batches ahead of the newest one sealed here of which signatures are kept.
 const AHEAD_MAX: u64 = 8;
 /// How often own signatures are told again while a checkpoint is missing.

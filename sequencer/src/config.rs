@@ -47,6 +47,8 @@ pub struct NodeConfig {
     pub jobs: JobsConfig,
     /// What is kept pending.
     pub mempool: MempoolConfig,
+    /// What is kept on disk.
+    pub storage: StorageConfig,
     /// The other validators, and how long this node waits for them.
     pub network: NetworkConfig,
     /// Encoded description of the chunk circuit's key: part of every bundle.
@@ -81,6 +83,7 @@ impl NodeConfig {
             rpc: RpcConfig::default(),
             jobs: JobsConfig::default(),
             mempool: MempoolConfig::default(),
+            storage: StorageConfig::default(),
             network: NetworkConfig::default(),
             chunk_key,
             data_key,
@@ -217,6 +220,26 @@ impl Default for MempoolConfig {
             queue_max: 8_192,
         }
     }
+}
+
+/// What is kept of the past. The default is an archive node: it forgets nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StorageConfig {
+    /// Newest blocks that stay on disk, beside those that are still needed; all without a number.
+    pub keep_blocks: Option<u64>,
+    /// Snapshots that the node writes by itself.
+    pub snapshots: Option<SnapshotConfig>,
+}
+
+/// Snapshots of a running node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotConfig {
+    /// Directory of the files.
+    pub directory: PathBuf,
+    /// Batches from one to the next; at least 1.
+    pub every_batches: u64,
+    /// Newest files that stay; at least 1.
+    pub keep: usize,
 }
 
 /// How this node reaches the other validators of its set. A set of one needs none of it.

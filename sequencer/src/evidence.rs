@@ -18,7 +18,7 @@ use std::{
 use protocol::{evidence::Evidence, number::Epoch};
 use verifier::evidence::EvidenceFile;
 
-pub(crate) use lineage::{handover, lineage};
+pub(crate) use lineage::lineage;
 
 use crate::{
     chain::ChainConstants,

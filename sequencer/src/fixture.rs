@@ -10,9 +10,11 @@ use protocol::{
     account::{L1Address, Leaf},
     block::Block,
     certificate::{ExtendedCertificate, ExtendedSignature},
+    checkpoint::{BatchCommitment, Checkpoint},
     genesis::Genesis,
     hash::keccak256,
-    number::{Amount, Height, LeafIndex, Nonce, Round, TokenId},
+    number::{Amount, BatchNumber, Height, LeafIndex, Nonce, Round, TokenId},
+    params::BATCH_AGE_MS_MAX,
     signature::SecretKey,
     threaded::FeeLeaves,
     transaction::{
@@ -20,6 +22,7 @@ use protocol::{
         TransactionId, group_hash,
     },
     validator::{Validator, ValidatorKey, ValidatorSet},
+    validity::Verdict,
     vote::{Extension, Step, Vote},
 };
 use tempfile::TempDir;
@@ -36,7 +39,7 @@ use crate::{
     relay::Outlet,
     sets::{GenesisSet, SetSource, SetsError},
     soft::SoftRules,
-    storage::{StorageError, Store},
+    storage::{CheckpointRecord, StorageError, Store},
 };
 
 /// Stands where the circuits' verifier stands: the one valid proof is the hash of the public inputs.
@@ -367,6 +370,56 @@ impl Rig {
         self.executor
             .commit(judged, certificate, self.now_ms)
             .unwrap();
+    }
+
+    /// Commits the blocks that another node has decided, from this one's tip on, under the vote rule.
+    pub(crate) fn catch_up(&mut self, other: &Self) {
+        let tips = (self.executor.tip().height.0, other.executor.tip().height.0);
+        for height in tips.0 + 1..=tips.1 {
+            let stored = other.shared().store.block(Height(height)).unwrap().unwrap();
+            let verdict = self.executor.judge(&stored.block).unwrap();
+            let Verdict::Valid(effects) = verdict else {
+                panic!("{verdict:?}");
+            };
+            let judged = Judged {
+                block: stored.block.into(),
+                effects: Arc::new(*effects),
+            };
+            self.executor
+                .commit(judged, stored.certificate, other.now_ms)
+                .unwrap();
+        }
+        self.now_ms = other.now_ms;
+    }
+
+    /// Stores the checkpoint of a sealed batch, signed by these keys.
+    pub(crate) fn certify_batch(&self, number: u64, keys: &[ValidatorKey]) {
+        let store = &self.shared().store;
+        let record = store.batch(BatchNumber(number)).unwrap().unwrap();
+        let last = store.block(record.last_height).unwrap().unwrap();
+        let ends = (&record.start, &record.end);
+        let header = &last.block.header;
+        let commitment = BatchCommitment::new(record.number, ends, &record.words, header, 0);
+        let domain = self.shared().chain.constants.domain;
+        let signed = keys
+            .iter()
+            .map(|key| commitment.clone().sign(&domain, key))
+            .collect::<Vec<_>>();
+        let checkpoint = Checkpoint::assemble(commitment, &signed);
+        let record = CheckpointRecord {
+            time_ms: self.now_ms,
+            checkpoint,
+        };
+        store.write_checkpoint(&record).unwrap();
+    }
+
+    /// Lets the open batch grow old and seals it with the next payment, by leaf 1 with this nonce; another block follows.
+    pub(crate) fn seal(&mut self, nonce: u64) {
+        self.block_after(2 * BATCH_AGE_MS_MAX);
+        self.block();
+        self.send_one(sign(transfer(1, 2, nonce, 10, 2))).unwrap();
+        self.block();
+        self.batcher();
     }
 
     /// A batcher that has followed the chain to its tip.

@@ -25,18 +25,20 @@ mod node;
 mod observed;
 mod promises;
 mod proving;
+mod pruning;
 mod relay;
 mod restart;
 mod rpc;
 mod sets;
 mod sightings;
+mod snapshot;
 mod soft;
 mod storage;
 mod telemetry;
 
 pub use config::{
     BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode, NetworkConfig, NodeConfig,
-    RoundTimeouts, RpcConfig,
+    RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
 };
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
@@ -44,4 +46,5 @@ pub use node::{Node, NodeError, Starting};
 pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
 pub use restart::{RestartPoint, RestartRefusal, make_restarted, sign_restart};
 pub use sets::{GenesisSet, OtherSet, SET_FILE_BYTES_MAX, SetFileError, SetSource, parse_sets};
+pub use snapshot::{SnapshotError, SnapshotInfo, check_snapshot, make_snapshot, restore_snapshot};
 pub use storage::{Checked, StorageError, check_database};

@@ -22,7 +22,7 @@ use crate::{
     builder::{Exchange, Leaves, Producer, run_leaves, run_producer},
     chain::{Chain, ChainConstants, now_ms},
     checkpoints::{Checkpoints, run_checkpoints},
-    config::NodeConfig,
+    config::{NodeConfig, StorageConfig},
     consensus::{Consensus, ConsensusError, ConsensusSetup},
     events::Events,
     evidence::EvidenceBook,
@@ -36,9 +36,11 @@ use crate::{
     },
     promises::Promises,
     proving::RocksQueue,
-    relay::{News, Outlet, Relay, run_tell},
+    pruning::{Pruner, run_pruning},
+    relay::{News, Outlet, Relay, run_reach, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
     sets::{OtherSet, SetsError},
+    snapshot::{SnapshotKeeper, run_snapshots},
     soft::{Soft, SoftRules, run_soft},
     storage::{StorageError, Store},
     telemetry,
@@ -192,6 +194,39 @@ fn check_validator(config: &NodeConfig) -> Result<(), NodeError> {
         expected: names.join(", "),
         actual: actual.to_string(),
     })
+}
+
+/// Starts what forgets old blocks and what writes snapshots, if they are wanted.
+fn keep_storage(
+    components: &mut JoinSet<Component>,
+    config: &StorageConfig,
+    (shared, queue, tip): (&Admission, &Arc<RocksQueue>, &watch::Receiver<Height>),
+    cancelled: &CancellationToken,
+) {
+    if let Some(keep) = config.keep_blocks {
+        let pruner = Arc::new(Pruner {
+            store: Arc::clone(&shared.store),
+            queue: Arc::clone(queue),
+            keep,
+        });
+        let (tip, token) = (tip.clone(), cancelled.clone());
+        components.spawn(async move {
+            let result = run_pruning(pruner, tip, token).await;
+            ("pruning", result.map_err(NodeError::from))
+        });
+    }
+    if let Some(config) = config.snapshots.clone() {
+        let keeper = Arc::new(SnapshotKeeper {
+            store: Arc::clone(&shared.store),
+            genesis: shared.chain.constants.genesis_hash,
+            config,
+        });
+        let token = cancelled.clone();
+        components.spawn(async move {
+            let result = run_snapshots(keeper, token).await;
+            ("snapshots", result.map_err(NodeError::from))
+        });
+    }
 }
 
 impl Node {
@@ -513,14 +548,23 @@ impl Opened {
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             ("gossip", result.map_err(NodeError::from))
         });
-        // a follower signs nothing
-        if !config.is_follower {
-            let (token, sealed) = (cancelled.clone(), events.clone());
-            components.spawn(async move {
-                let result = run_checkpoints(checkpoints, sealed, token).await;
-                ("checkpoints", result.map_err(NodeError::from))
-            });
-        }
+        // a follower, whose key has no seat, signs nothing here and keeps what the others sign
+        let (token, sealed) = (cancelled.clone(), events.clone());
+        components.spawn(async move {
+            let result = run_checkpoints(checkpoints, sealed, token).await;
+            ("checkpoints", result.map_err(NodeError::from))
+        });
+        let (reaching, token) = ((Arc::clone(&relay), gossip.clone()), cancelled.clone());
+        components.spawn(async move {
+            run_reach(reaching.0, reaching.1, token).await;
+            ("reach of peers", Ok(()))
+        });
+        keep_storage(
+            &mut components,
+            &config.storage,
+            (&shared, &queue, &tip),
+            &cancelled,
+        );
         let token = cancelled.clone();
         let admission = shared.clone();
         components.spawn(async move {

@@ -134,7 +134,9 @@ impl RocksQueue {
         outlet: Outlet,
     ) -> Result<Self, StorageError> {
         let mut queue = Queue::default();
-        let proven = store.proven_up_to()?;
+        // batches before the first that is here are nothing that this node could prove or show
+        let before = store.history()?.batches_from.0.saturating_sub(1);
+        let proven = store.proven_up_to()?.max(before);
         let (open, done) = store.unproven_jobs(BatchNumber(proven))?;
         queue.done = done;
         let mut sealed: Vec<BatchNumber> = Vec::new();

@@ -10,6 +10,7 @@ mod blocks;
 mod handovers;
 mod message;
 mod progress;
+mod reach;
 mod soft;
 mod tell;
 
@@ -49,6 +50,7 @@ use crate::{
 
 use message::{Proven, Question, SUBMISSIONS_MAX, Statement, Told};
 pub(crate) use progress::Progress;
+pub(crate) use reach::run_reach;
 pub(crate) use tell::{News, Outlet, run_tell};
 
 /// Bytes of an answer to a question about listed submissions.
@@ -289,6 +291,7 @@ impl GossipHandler for Relay {
             Question::Tip => self.tip().await,
             Question::Signed(validator) => self.signed(&validator),
             Question::Soft(base, known) => self.soft_blocks(base, known).await,
+            Question::First => self.first_height().await,
         }
     }
 

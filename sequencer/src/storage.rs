@@ -10,6 +10,8 @@
 mod bids;
 mod checkpoints;
 mod departed;
+mod frozen;
+mod history;
 mod ledger;
 mod open;
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod promises;
 mod queue;
 mod record;
 mod restart;
+mod restored;
 mod sets;
 mod state;
 mod undecided;
@@ -27,10 +30,12 @@ use std::path::PathBuf;
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::codec::{from_bytes, to_bytes};
 use rocksdb::{
-    ColumnFamily, DB, Direction, ErrorKind, IteratorMode, ReadOptions, WriteBatch, WriteOptions,
+    ColumnFamily, DB, DBIterator, Direction, ErrorKind, IteratorMode, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 pub(crate) use departed::Departed;
+pub(crate) use history::HistoryRecord;
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
 #[cfg(test)]
@@ -39,6 +44,7 @@ pub(crate) use record::{
     BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
     StoredBlock, TipRecord, TransactionRecord, Undo,
 };
+pub(crate) use restored::Restored;
 pub(crate) use state::BlockWrite;
 
 /// Why the database cannot be used.
@@ -84,6 +90,14 @@ pub enum StorageError {
         /// The database.
         path: PathBuf,
     },
+    /// A database is to be made where something is already.
+    #[error(
+        "{path} is not empty: move what is there away, but leave the directory agreement, which knows what was signed"
+    )]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The operating system refused: disk full, permissions.
     #[error("database {path} cannot be read or written: {what}; check space and permissions")]
     Unavailable {
@@ -117,10 +131,11 @@ pub(crate) enum Column {
     Bundles,
     Checkpoints,
     Sets,
+    Handovers,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -141,6 +156,7 @@ impl Column {
         Self::Bundles,
         Self::Checkpoints,
         Self::Sets,
+        Self::Handovers,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -156,6 +172,7 @@ impl Column {
                 | Self::JobOrder
                 | Self::Bundles
                 | Self::Checkpoints
+                | Self::Handovers
         )
     }
 
@@ -181,6 +198,7 @@ impl Column {
             Self::Bundles => "bundles",
             Self::Checkpoints => "checkpoints",
             Self::Sets => "sets",
+            Self::Handovers => "handovers",
         }
     }
 }
@@ -256,7 +274,17 @@ impl Store {
         };
         let mut options = ReadOptions::default();
         options.fill_cache(false);
-        for entry in self.db.iterator_cf_opt(self.column(column), options, mode) {
+        let entries = self.db.iterator_cf_opt(self.column(column), options, mode);
+        self.visit_entries(entries, &mut visit)
+    }
+
+    /// Entries in the order of the iterator, until `visit` returns false.
+    fn visit_entries<E: From<StorageError>>(
+        &self,
+        entries: DBIterator<'_>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        for entry in entries {
             let (key, value) = entry.map_err(|error| self.failed(&error))?;
             if !visit(&key, &value)? {
                 break;

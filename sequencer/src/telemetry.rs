@@ -15,6 +15,10 @@ pub(crate) fn install() {
             tracing::warn!("another metrics recorder is installed: /metrics will be empty");
         }
         ::metrics::describe_gauge!("sequencer_height", "height of the newest block");
+        ::metrics::describe_gauge!(
+            "sequencer_blocks_from",
+            "height of the first block that was not pruned"
+        );
         ::metrics::describe_counter!("sequencer_operations_total", "operations ordered");
         ::metrics::describe_counter!("sequencer_admissions_total", "submissions acknowledged");
         ::metrics::describe_histogram!(

@@ -28,5 +28,7 @@ mod restart;
 mod restored;
 #[path = "node/set.rs"]
 mod set;
+#[path = "node/snapshots.rs"]
+mod snapshots;
 #[path = "node/thief.rs"]
 mod thief;

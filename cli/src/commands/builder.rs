@@ -143,7 +143,9 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         let todo = "check the limits of this process (ulimit -a)";
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
+    let storage = settings.storage.parse(&plan.data)?;
     let mut config = plan.prepare()?;
+    config.storage = storage;
     config.is_follower = true;
     config.sets = sets;
     let data = config.data_dir.clone();

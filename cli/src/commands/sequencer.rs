@@ -141,7 +141,9 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         let todo = "check the limits of this process (ulimit -a)";
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
+    let storage = settings.storage.parse(&plan.data)?;
     let mut config = plan.prepare()?;
+    config.storage = storage;
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
     config.sets = sets;
     config.mode = node.mode.into();

@@ -37,7 +37,7 @@ fn certified_height(status: &TransactionStatus) -> Option<u64> {
         .reached
         .iter()
         .find_map(|reached| match &reached.evidence {
-            Evidence::Certificate { height, .. } => Some(*height),
+            Evidence::Certificate { height, .. } | Evidence::Record { height, .. } => Some(*height),
             Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
         })
 }

@@ -65,7 +65,9 @@ impl Operation {
             .reached
             .iter()
             .find_map(|reached| match reached.evidence {
-                Evidence::Certificate { height, .. } => Some(height),
+                Evidence::Certificate { height, .. } | Evidence::Record { height, .. } => {
+                    Some(height)
+                }
                 Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
             });
         match status.stage {

@@ -13,6 +13,8 @@ pub(crate) struct Status {
     pub(crate) observes_until: Option<Height>,
     /// Round that was started last.
     pub(crate) started: Option<(Height, Round)>,
+    /// First height that peers have, while none has the next one.
+    pub(crate) peers_keep_from: Option<Height>,
 }
 
 /// Set by agreement, read by whoever asks.
@@ -25,6 +27,7 @@ impl Default for Standing {
             role: NodeRole::Starting,
             observes_until: None,
             started: None,
+            peers_keep_from: None,
         }))
     }
 }
@@ -41,6 +44,10 @@ impl Standing {
     pub(crate) fn take_role(&self, role: NodeRole, observes_until: Option<Height>) {
         let mut status = self.status();
         (status.role, status.observes_until) = (role, observes_until);
+    }
+
+    pub(crate) fn set_peers_keep_from(&self, first: Option<Height>) {
+        self.status().peers_keep_from = first;
     }
 
     pub(crate) fn start_round(&self, height: Height, round: Round) {

@@ -19,7 +19,7 @@ use super::{
     Relay,
     message::{HANDOVERS_MAX, Links, Question},
 };
-use crate::{evidence::handover, network::Gossip};
+use crate::network::Gossip;
 
 /// How long an answer may take: it is up to half a megabyte.
 const HANDOVERS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ impl Relay {
             let mut at = epoch;
             while links.len() < HANDOVERS_MAX {
                 // the database reports its own failure
-                let Some(link) = handover(&store, at).ok()? else {
+                let Some(link) = store.handover(at).ok()? else {
                     break;
                 };
                 links.push(link);

@@ -89,6 +89,8 @@ pub(super) enum Question {
     Signed(L1Address),
     /// Soft blocks on this block, beyond the chains that end in these.
     Soft(BlockId, Vec<SoftHash>),
+    /// The height of the first block that is kept.
+    First,
 }
 
 #[cfg(test)]

@@ -54,13 +54,14 @@ impl PublicApi {
 
     pub(super) fn block_json(&self, height: Option<Height>) -> Result<BlockJson, ApiError> {
         let height = height.unwrap_or_else(|| self.shared.chain.view().tip.height);
-        let unknown = || ApiError::new(ErrorCode::UnknownBlock, format!("height {height}"));
         let stored = self
             .shared
             .store
             .block(height)
-            .map_err(|error| internal(&error))?
-            .ok_or_else(unknown)?;
+            .map_err(|error| internal(&error))?;
+        let Some(stored) = stored else {
+            return Err(self.no_block(height));
+        };
         let (header, payload) = (&stored.block.header, &stored.block.payload);
         let core = &header.core;
         let domain = &self.shared.chain.constants.domain;
@@ -90,6 +91,22 @@ impl PublicApi {
         })
     }
 
+    /// Why there is no block of a height.
+    fn no_block(&self, height: Height) -> ApiError {
+        let history = match self.shared.store.history() {
+            Ok(history) => history,
+            Err(error) => return internal(&error),
+        };
+        if height.0 > 0 && height < history.blocks_from {
+            let reason = format!(
+                "block {height} lies before height {}, the first that this node has",
+                history.blocks_from
+            );
+            return ApiError::new(ErrorCode::Pruned, reason);
+        }
+        ApiError::new(ErrorCode::UnknownBlock, format!("height {height}"))
+    }
+
     pub(super) fn batch_json(&self, number: Option<BatchNumber>) -> Result<BatchJson, ApiError> {
         let store = &self.shared.store;
         let open = store.open_batch().map_err(|error| internal(&error))?;
@@ -97,6 +114,14 @@ impl PublicApi {
         let unknown = || ApiError::new(ErrorCode::UnknownBatch, format!("batch {number}"));
         if number > open.number {
             return Err(unknown());
+        }
+        let history = store.history().map_err(|error| internal(&error))?;
+        if number < history.batches_from && number.0 > 0 {
+            let reason = format!(
+                "batch {number} lies before batch {}, the first that this node has",
+                history.batches_from
+            );
+            return Err(ApiError::new(ErrorCode::Pruned, reason));
         }
         let jobs = store
             .jobs_of_batch(number)
@@ -245,7 +270,12 @@ impl PublicApi {
     pub(super) fn node_status(&self, uptime: Duration) -> Result<NodeStatus, ApiError> {
         let store = &self.shared.store;
         let open = store.open_batch().map_err(|error| internal(&error))?;
-        let batch_proven = self.queue.proven_up_to();
+        let history = store.history().map_err(|error| internal(&error))?;
+        let batch_proven = match self.queue.proven_up_to() {
+            number if number >= history.batches_from.0 => number,
+            // none that is here: what the database began with counts if it was proven
+            _ => store.proven_up_to().map_err(|error| internal(&error))?,
+        };
         let (jobs_queued, jobs_leased) = self.queue.counts();
         let (mempool_operations, mempool_bytes) = {
             let pool = self.shared.pool();
@@ -284,6 +314,8 @@ impl PublicApi {
                 .map(|(_, round)| round.0),
             peers: count(self.exchange.peer_count()),
             batch_certified,
+            blocks_from: history.blocks_from.0,
+            peers_keep_from: standing.peers_keep_from.map(|height| height.0),
             batch_open: open.number.0,
             batch_sealed: open.number.0.saturating_sub(1),
             batch_proven,

@@ -18,7 +18,10 @@ use super::{
     answers::certificate_json,
     public::{PublicApi, internal},
 };
-use crate::{soft::Told, storage::TransactionRecord};
+use crate::{
+    soft::Told,
+    storage::{StorageError, StoredBlock, TransactionRecord},
+};
 
 /// Stages and tiers as they are found.
 #[derive(Default)]
@@ -97,15 +100,6 @@ fn pending(time_ms: u64, receipt: &mut Receipt) {
     receipt.push(Tier::Pending, time_ms, None, None);
 }
 
-/// What can still happen to an operation without a tier that says it.
-fn revertible_by(stage: Stage) -> String {
-    match stage {
-        Stage::UnknownHere => "not seen here: another node may have it",
-        _ => "nothing: sign the operation again",
-    }
-    .to_owned()
-}
-
 impl PublicApi {
     /// The status ladder of one operation.
     pub(super) fn status_of(&self, id: &TransactionId) -> Result<TransactionStatus, ApiError> {
@@ -175,8 +169,10 @@ impl PublicApi {
             id: (*id).into(),
             stage,
             reached,
-            revertible_by: newest
-                .map_or_else(|| revertible_by(stage), |tier| tier.revertible_by.clone()),
+            revertible_by: match newest {
+                Some(tier) => tier.revertible_by.clone(),
+                None => self.revertible_by(stage)?,
+            },
             tiers,
             failure,
         })
@@ -195,30 +191,63 @@ impl PublicApi {
         }
     }
 
+    /// What can still happen to an operation without a tier that says it.
+    fn revertible_by(&self, stage: Stage) -> Result<String, ApiError> {
+        if stage != Stage::UnknownHere {
+            return Ok("nothing: sign the operation again".to_owned());
+        }
+        let history = self.shared.store.history();
+        let from = history.map_err(|error| internal(&error))?.operations_from;
+        Ok(if from > Height(1) {
+            format!(
+                "not seen here, where operations are recorded from height {from} on: another node may have it"
+            )
+        } else {
+            "not seen here: another node may have it".to_owned()
+        })
+    }
+
+    /// A decided block; `None` if it was pruned.
+    fn stored_block(&self, height: Height) -> Result<Option<StoredBlock>, ApiError> {
+        let store = &self.shared.store;
+        let read = || -> Result<_, StorageError> {
+            match store.block(height)? {
+                Some(stored) => Ok(Some(stored)),
+                None if height < store.first_height()? => Ok(None),
+                None => Err(store.corrupt(format!("block {height} is missing"))),
+            }
+        };
+        read().map_err(|error| internal(&error))
+    }
+
     fn ordered(
         &self,
         (height, place): (Height, u32),
         ordered_ms: u64,
         receipt: &mut Receipt,
     ) -> Result<Stage, ApiError> {
-        let store = &self.shared.store;
-        let missing = || store.corrupt(format!("block {height} is missing"));
-        let stored = store
-            .block(height)
-            .and_then(|block| block.ok_or_else(missing))
-            .map_err(|error| internal(&error))?;
-        let evidence = Evidence::Certificate {
-            height: height.0,
-            place,
-            block: stored.certificate.block.into(),
-            certificate: certificate_json(&stored.certificate),
-        };
         let set = self.set_of(height)?;
-        let signers = stored.certificate.signatures.iter();
-        let signed = signers.map(|one| set.weight_of(&one.validator)).sum();
-        let timestamp_ms = stored.block.header.core.timestamp_ms;
-        receipt.stage(Stage::Certified, timestamp_ms, evidence);
-        receipt.tier(Tier::Certified, ordered_ms, &set, Some(signed));
+        match self.stored_block(height)? {
+            Some(stored) => {
+                let evidence = Evidence::Certificate {
+                    height: height.0,
+                    place,
+                    block: stored.certificate.block.into(),
+                    certificate: certificate_json(&stored.certificate),
+                };
+                let signers = stored.certificate.signatures.iter();
+                let signed = signers.map(|one| set.weight_of(&one.validator)).sum();
+                let timestamp_ms = stored.block.header.core.timestamp_ms;
+                receipt.stage(Stage::Certified, timestamp_ms, evidence);
+                receipt.tier(Tier::Certified, ordered_ms, &set, Some(signed));
+            }
+            None => {
+                let height = height.0;
+                let evidence = Evidence::Record { height, place };
+                receipt.stage(Stage::Certified, ordered_ms, evidence);
+                receipt.tier(Tier::Certified, ordered_ms, &set, None);
+            }
+        }
         let Some(batch) = self.batch_of(height)? else {
             return Ok(Stage::Certified);
         };

@@ -11,10 +11,12 @@ use protocol::{
 };
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 
-use super::{Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption};
+use super::{
+    Column, Durability, OpenBatchRecord, StorageError, Store, TipRecord, is_corruption, restored,
+};
 
 /// Layout of the database; raised by any change of columns, keys or values.
-pub(crate) const SCHEMA: u32 = 4;
+pub(crate) const SCHEMA: u32 = 5;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const GENESIS_KEY: &[u8] = b"genesis";
@@ -32,7 +34,7 @@ const HISTORY_BYTES_MAX: u64 = 64 << 20;
 const MAKING: &str = "MAKING";
 
 /// Directories of a node that are not the database's.
-pub(crate) const BESIDE: [&str; 2] = ["agreement", "evidence"];
+pub(crate) const BESIDE: [&str; 3] = ["agreement", "evidence", "snapshots"];
 
 /// What [`check_database`] has read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +52,10 @@ pub struct Checked {
 /// # Errors
 /// Why a node would refuse it.
 pub fn check_database(path: &Path, genesis: &Genesis) -> Result<Checked, StorageError> {
-    if path.join(MAKING).exists() || is_empty(path) {
-        let what =
-            "there is no database, or it is not finished: a node makes it at its start".to_owned();
-        return Err(StorageError::Unavailable {
-            path: path.to_owned(),
-            what,
-        });
-    }
-    let store = Store::open(path, genesis)?;
+    let store = Store::open_existing(path, genesis)?;
     let entries = store.read_everything()?;
     let (state, tip) = store.load_state(genesis)?;
+    store.check_history(tip.height)?;
     Ok(Checked {
         height: tip.height.0,
         leaf_count: state.leaf_count(),
@@ -82,7 +77,7 @@ pub(super) fn storage_error(path: &Path, error: &rocksdb::Error) -> StorageError
 
 /// Whether there is nothing of a database in the directory. What a node keeps beside it does not count: a database is
 /// made anew beside the record of what was signed.
-fn is_empty(path: &Path) -> bool {
+pub(super) fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).map_or(true, |entries| {
         entries
             .flatten()
@@ -117,6 +112,21 @@ impl Store {
         Self::open_or_make(path, genesis, |store| store.write_genesis(genesis))
     }
 
+    /// Opens the database of this genesis; makes none.
+    ///
+    /// # Errors
+    /// Why it is refused; nothing on disk has changed.
+    pub(crate) fn open_existing(path: &Path, genesis: &Genesis) -> Result<Self, StorageError> {
+        if is_unmade(path) {
+            let what = "there is no database, or it is not finished: a node makes it at its start";
+            return Err(StorageError::Unavailable {
+                path: path.to_owned(),
+                what: what.to_owned(),
+            });
+        }
+        Self::open(path, genesis)
+    }
+
     /// Opens the database of this genesis; `make` writes what a new one begins with, in one batch.
     pub(super) fn open_or_make(
         path: &Path,
@@ -131,6 +141,9 @@ impl Store {
             path: path.to_owned(),
             what: error.to_string(),
         };
+        if path.join(restored::RESTORING).exists() {
+            return Err(restored::unfinished(path));
+        }
         let marker = path.join(MAKING);
         let is_new = is_unmade(path);
         if is_new {
@@ -138,6 +151,19 @@ impl Store {
         } else {
             check_files(path).map_err(|what| corrupt(&what))?;
         }
+        let store = Self::open_files(path, is_new)?;
+        if is_new && store.read_everything()? == 0 {
+            make(&store)?;
+        }
+        store.check_identity(genesis)?;
+        if is_new {
+            std::fs::remove_file(&marker).map_err(unavailable)?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the files of a database, or makes empty ones.
+    pub(super) fn open_files(path: &Path, is_new: bool) -> Result<Self, StorageError> {
         let mut options = options();
         options.create_if_missing(is_new);
         options.create_missing_column_families(is_new);
@@ -149,9 +175,10 @@ impl Store {
             let mut expected: Vec<&str> = Column::ALL.iter().map(|column| column.name()).collect();
             expected.sort_unstable();
             if found != expected {
-                return Err(corrupt(&format!(
-                    "it has columns {found:?}, expected {expected:?}"
-                )));
+                return Err(StorageError::Corrupt {
+                    path: path.to_owned(),
+                    what: format!("it has columns {found:?}, expected {expected:?}"),
+                });
             }
         }
         let columns = Column::ALL
@@ -159,18 +186,10 @@ impl Store {
             .map(|column| ColumnFamilyDescriptor::new(column.name(), self::options()));
         let db = DB::open_cf_descriptors(&options, path, columns)
             .map_err(|error| storage_error(path, &error))?;
-        let store = Self {
+        Ok(Self {
             db,
             path: path.to_owned(),
-        };
-        if is_new && store.read_everything()? == 0 {
-            make(&store)?;
-        }
-        store.check_identity(genesis)?;
-        if is_new {
-            std::fs::remove_file(&marker).map_err(unavailable)?;
-        }
-        Ok(store)
+        })
     }
 
     fn check_identity(&self, genesis: &Genesis) -> Result<(), StorageError> {
@@ -286,7 +305,7 @@ impl Store {
 }
 
 /// Makes the directory, and the file that says that its database is not finished.
-fn mark(path: &Path, marker: &Path) -> std::io::Result<()> {
+pub(super) fn mark(path: &Path, marker: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)?;
     std::fs::File::create(marker)?.sync_all()?;
     std::fs::File::open(path)?.sync_all()

@@ -15,7 +15,7 @@ use rocksdb::WriteBatch;
 
 use super::{Column, OpenBatchRecord, StorageError, Store, open};
 
-const RESTART_KEY: &[u8] = b"restart";
+pub(super) const RESTART_KEY: &[u8] = b"restart";
 
 impl Store {
     /// Makes the database of a chain that goes on from `end`. A run of this that was killed is finished.
@@ -73,14 +73,6 @@ impl Store {
     /// What this database began with, if that was not genesis.
     pub(crate) fn restart(&self) -> Result<Option<RestartCertificate>, StorageError> {
         self.get(Column::Meta, RESTART_KEY)
-    }
-
-    /// Height of the first block that this database can hold.
-    pub(crate) fn first_height(&self) -> Result<Height, StorageError> {
-        let below = self
-            .restart()?
-            .map_or(0, |certificate| certificate.restart.last_height.0);
-        Ok(Height(below.saturating_add(1)))
     }
 
     /// Checks a tip that no block has been decided above yet; false if it is none.

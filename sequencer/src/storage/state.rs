@@ -77,23 +77,32 @@ fn owner_key(leaf: &Leaf, index: LeafIndex) -> Vec<u8> {
     key
 }
 
+/// Everything that a state is on disk: column, key, value.
+pub(super) fn state_entries(state: &State) -> impl Iterator<Item = (Column, Vec<u8>, Vec<u8>)> {
+    let levels = state.tree().levels();
+    let leaves = (0_u32..).zip(state.leaves()).zip(levels.iter().flatten());
+    let leaves = leaves.flat_map(|((index, leaf), hash)| {
+        let key = index.to_be_bytes().to_vec();
+        let owner = owner_key(leaf, LeafIndex(index));
+        [
+            (Column::Leaves, key, leaf_value(hash, leaf)),
+            (Column::Owners, owner, Vec::new()),
+        ]
+    });
+    let levels = levels.iter().enumerate().skip(1);
+    let nodes = levels.flat_map(|(level, nodes)| {
+        nodes.iter().enumerate().map(move |(index, hash)| {
+            let key = node_key(level, index).to_vec();
+            (Column::Nodes, key, field_to_le_bytes(hash).to_vec())
+        })
+    });
+    leaves.chain(nodes)
+}
+
 impl Store {
     pub(super) fn put_whole_state(&self, batch: &mut WriteBatch, state: &State) {
-        let levels = state.tree().levels();
-        for ((index, leaf), hash) in (0_u32..).zip(state.leaves()).zip(levels.iter().flatten()) {
-            let leaves = self.column(Column::Leaves);
-            batch.put_cf(leaves, index.to_be_bytes(), leaf_value(hash, leaf));
-            batch.put_cf(
-                self.column(Column::Owners),
-                owner_key(leaf, LeafIndex(index)),
-                [],
-            );
-        }
-        for (level, nodes) in levels.iter().enumerate().skip(1) {
-            for (index, hash) in nodes.iter().enumerate() {
-                let column = self.column(Column::Nodes);
-                batch.put_cf(column, node_key(level, index), field_to_le_bytes(hash));
-            }
+        for (column, key, value) in state_entries(state) {
+            batch.put_cf(self.column(column), key, value);
         }
     }
 
@@ -291,27 +300,7 @@ impl Store {
         mut state: State,
         first: Height,
     ) -> Result<State, StorageError> {
-        let mut oldest: Option<Undo> = None;
-        self.scan(
-            Column::Undo,
-            Some(&first.0.to_be_bytes()),
-            false,
-            |_, value| {
-                let undo: Undo = self.decode(Column::Undo, value)?;
-                match &mut oldest {
-                    None => oldest = Some(undo),
-                    Some(oldest) => {
-                        for (index, leaf) in undo.earlier {
-                            oldest.earlier.entry(index).or_insert(leaf);
-                        }
-                    }
-                }
-                Ok(true)
-            },
-        )?;
-        if let Some(mut undo) = oldest {
-            undo.earlier
-                .retain(|index, _| u64::from(index.0) < undo.leaf_count);
+        if let Some(undo) = self.frozen().undo_since(first)? {
             state.revert(undo.leaf_count, &undo.earlier);
         }
         Ok(state)

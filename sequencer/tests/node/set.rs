@@ -1,6 +1,6 @@
 //! Several validators in one process, each with its own database, guard, log and ports.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use api::{
     rpc::QuorateClient,
@@ -8,7 +8,7 @@ use api::{
 };
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::transaction::Domain;
-use sequencer::{Node, NodeConfig};
+use sequencer::{Node, NodeConfig, RocksQueue, StorageConfig};
 use tempfile::TempDir;
 
 use crate::setup::{config, genesis_of, show_logs, sign_for, transfer, validator_number, wait_for};
@@ -17,7 +17,9 @@ pub(crate) const COUNT: u8 = 4;
 const INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Set {
-    dir: TempDir,
+    pub(crate) dir: TempDir,
+    /// What every node keeps of the past, from its next start on.
+    pub(crate) storage: StorageConfig,
     ports: Vec<SocketAddr>,
     pub(crate) gossip: Vec<SocketAddr>,
     interval: Duration,
@@ -68,6 +70,7 @@ impl Set {
         show_logs();
         let mut set = Self {
             dir: TempDir::new().unwrap(),
+            storage: StorageConfig::default(),
             ports: Vec::new(),
             gossip: Vec::new(),
             interval,
@@ -104,7 +107,8 @@ impl Set {
 
     fn launch(&self, number: u8) -> tokio::task::JoinHandle<(Node, HttpClient)> {
         let places = (self.ports.as_slice(), self.gossip.as_slice());
-        let config = config_of(self.dir.path(), number, places, self.interval);
+        let mut config = config_of(self.dir.path(), number, places, self.interval);
+        config.storage = self.storage.clone();
         std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
         tokio::spawn(async move {
             let node = Node::start(config).await.unwrap();
@@ -121,6 +125,11 @@ impl Set {
 
     pub(crate) fn client(&self, number: u8) -> &HttpClient {
         &self.nodes[usize::from(number)].as_ref().unwrap().1
+    }
+
+    /// The proof queue of a node.
+    pub(crate) fn queue(&self, number: u8) -> Arc<RocksQueue> {
+        self.nodes[usize::from(number)].as_ref().unwrap().0.queue()
     }
 
     pub(crate) async fn height(&self, number: u8) -> u64 {
@@ -146,7 +155,12 @@ impl Set {
 
     /// Ids of all blocks up to a height, which every running node shares.
     async fn assert_equal_up_to(&self, height: u64) {
-        for at in 1..=height {
+        self.assert_equal(1..=height).await;
+    }
+
+    /// The same of these heights.
+    pub(crate) async fn assert_equal(&self, heights: std::ops::RangeInclusive<u64>) {
+        for at in heights {
             let mut first = None;
             for number in 0..COUNT {
                 let Some((_, client)) = &self.nodes[usize::from(number)] else {

@@ -466,6 +466,9 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
                         names.join(", ")
                     )
                 }
+                Evidence::Record { height, place } => {
+                    format!("block {height}, place {place}; the node has pruned its certificate")
+                }
                 Evidence::Bundle { batch, hash } => format!("bundle of batch {batch}, {hash}"),
             };
             rows.push((
