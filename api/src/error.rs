@@ -61,12 +61,12 @@ codes! {
     /// A worker name that cannot be used.
     InvalidWorker = -32145, "invalid worker description",
         "a worker's name has 1 to 64 letters, digits, '-', '_' or '.'";
-    /// A soft block held the operation, and the decided blocks do not.
-    Reverted = -32134, "the soft block that held the operation was reverted",
-        "the reason names the rule that it breaks now: sign the operation again if you still want it";
     /// What is asked about lies before the history that this node keeps.
     Pruned = -32135, "pruned here",
         "the reason names where this node's history begins: ask an archive node, one that keeps everything";
+    /// A soft block held the operation, and the decided blocks do not.
+    Reverted = -32134, "the soft block that held the operation was reverted",
+        "the reason names the rule that it breaks now: sign the operation again if you still want it";
     /// This node does not promise the operation.
     NotPreconfirmed = -32133, "the operation is not preconfirmed",
         "the reason names the next proposer: ask its node before it has built its block, or wait for a certificate";

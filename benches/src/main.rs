@@ -17,12 +17,14 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 12] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
     ("ordering-sizes", ordering::size_rows),
+    ("ordering-payload", ordering::payload_rows),
     ("ordering-delay", ordering::delay_rows),
+    ("ordering-tiers", ordering::tier_rows),
     ("ordering-rate", ordering::rate_rows),
     ("ordering-faults", ordering::fault_rows),
     ("proving", proving::rows),

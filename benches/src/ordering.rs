@@ -19,6 +19,14 @@ const BLOCKS: u64 = 60;
 const WARM_UP: u64 = 10;
 /// Operations ordered in one measurement.
 const OPERATIONS: usize = 8_000;
+/// Block interval in which a pool is filled.
+const FILLING: Duration = Duration::from_secs(4);
+/// Blocks of each size.
+const SIZED_BLOCKS: usize = 5;
+/// Transfers (220 bytes) of 64 and 256 KiB, and the most that a block takes.
+const PAYLOADS: [(&str, usize); 3] = [("64KiB", 298), ("256KiB", 1_192), ("440KiB", 2_048)];
+/// Operations followed through the tiers.
+const TIER_OPERATIONS: usize = 30;
 /// As fast as the set can.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -120,6 +128,85 @@ pub(crate) fn delay_rows() -> Vec<Row> {
         Row::beside(&name, "ms", ours, least, "three message delays")
     };
     [5, 25, 50, 100].map(row).into()
+}
+
+/// Milliseconds that a block of so many operations takes four nodes, beside what an empty one takes them: what it costs to
+/// build, stream, judge, write, vote on and commit.
+fn sized_block_ms(operations: usize) -> (f64, f64) {
+    runtime().block_on(async {
+        let set = Set::start(4, FILLING).await;
+        set.reach(0, 2).await;
+        // a height starts one interval after the one before: what a commit comes late by is its block's time, less the last one's
+        let interval = FILLING.as_secs_f64() * 1_000.0;
+        let (mut sized, mut empty) = (Vec::new(), Vec::new());
+        let all = set::signed(4, operations * SIZED_BLOCKS);
+        let began = Instant::now();
+        let mut last = 0.0;
+        for mine in all.chunks(operations) {
+            for (times, mine) in [(&mut empty, None), (&mut sized, Some(mine))] {
+                if let Some(mine) = mine {
+                    set.send(mine).await;
+                }
+                let next = set.height(0) + 1;
+                set.reach(0, next).await;
+                let at = began.elapsed().as_secs_f64() * 1_000.0;
+                if let Some(mine) = mine {
+                    let inside = set.block_operations(next).await;
+                    assert_eq!(inside, mine.len(), "the block holds what was sent");
+                }
+                if last > 0.0 {
+                    times.push(at - last - interval);
+                }
+                last = at;
+            }
+        }
+        set.stop().await;
+        // differences of successive blocks: a sized one comes late by what an empty one comes early by
+        (median(sized), median(empty))
+    })
+}
+
+/// Block time by payload.
+#[must_use]
+pub(crate) fn payload_rows() -> Vec<Row> {
+    let row = |(name, operations): (&str, usize)| {
+        let (sized, empty) = sized_block_ms(operations);
+        Row::alone(
+            &format!("block_ms_beyond_empty_n4_{name}"),
+            "ms",
+            (sized - empty) / 2.0,
+        )
+    };
+    PAYLOADS.map(row).into()
+}
+
+/// What a sender waits for each tier, over slow lines.
+#[must_use]
+pub(crate) fn tier_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for delay in [5, 25, 50, 100] {
+        let (accepted, certified): (Vec<f64>, Vec<f64>) = runtime().block_on(async {
+            let set = Set::start_apart(4, AT_ONCE, Some(Duration::from_millis(delay))).await;
+            set.reach(0, WARM_UP).await;
+            let mut times = Vec::new();
+            for operation in set::signed(4, TIER_OPERATIONS) {
+                times.push(set.tier_ms(&operation).await);
+            }
+            set.stop().await;
+            times.into_iter().unzip()
+        });
+        let name = |tier| format!("{tier}_ms_p50_n4_delay_{delay}ms");
+        rows.push(Row::alone(&name("accepted"), "ms", median(accepted)));
+        let (least, peer) = (3.0 * delay as f64, "three message delays");
+        rows.push(Row::beside(
+            &name("certified"),
+            "ms",
+            median(certified),
+            least,
+            peer,
+        ));
+    }
+    rows
 }
 
 /// Operations ordered per second.

@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_process_that_stood_still_rests_no_longer_than_one_at_work() {
-        assert_eq!(rest(Duration::from_millis(4)), Duration::from_millis(12));
+        let pair = Duration::from_millis(2);
+        assert_eq!(rest(pair), pair * REST_FACTOR);
         assert_eq!(rest(Duration::from_secs(2)), REST_MAX);
         assert_eq!(rest(Duration::MAX), REST_MAX);
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{jobs::JobKind, operation::SignedTransactionJson, rpc::QuorateClient};
+use api::{jobs::JobKind, operation::SignedTransactionJson, rpc::QuorateClient, status::Stage};
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::{
     account::{L1Address, Leaf},
@@ -269,11 +269,9 @@ impl Set {
         times
     }
 
-    /// Seconds from the first request until all operations are ordered on every node. They are sent to all nodes in
-    /// turn, [`UNDER_WAY`] at a time.
-    pub(super) async fn seconds_to_order(&self, operations: &[SignedTransactionJson]) -> f64 {
+    /// Sends operations to all nodes in turn, [`UNDER_WAY`] at a time; returns when every one is acknowledged.
+    pub(super) async fn send(&self, operations: &[SignedTransactionJson]) {
         let count = self.nodes.len();
-        let started = Instant::now();
         let lanes = (0..UNDER_WAY).map(|lane| {
             let mine = operations.iter().skip(lane).step_by(UNDER_WAY);
             let mine: Vec<SignedTransactionJson> = mine.cloned().collect();
@@ -290,6 +288,39 @@ impl Set {
         for lane in lanes.collect::<Vec<_>>() {
             lane.await.expect("a lane does not panic");
         }
+    }
+
+    /// Milliseconds from sending an operation to its acknowledgement, and to its certificate as the same node tells it.
+    pub(super) async fn tier_ms(&self, operation: &SignedTransactionJson) -> (f64, f64) {
+        let client = self.client(0);
+        let sent = Instant::now();
+        let id = client
+            .send_transaction(operation.clone())
+            .await
+            .expect("the node takes the operation");
+        let accepted = sent.elapsed();
+        loop {
+            let status = client.transaction_status(id.clone()).await;
+            if status.expect("a status").stage >= Stage::Certified {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let ms = |time: Duration| time.as_secs_f64() * 1_000.0;
+        (ms(accepted), ms(sent.elapsed()))
+    }
+
+    /// Operations in a block.
+    pub(super) async fn block_operations(&self, height: u64) -> usize {
+        let block = self.client(0).block(Some(height)).await.expect("a block");
+        block.entries.len()
+    }
+
+    /// Seconds from the first request until all operations are ordered on every node.
+    pub(super) async fn seconds_to_order(&self, operations: &[SignedTransactionJson]) -> f64 {
+        let count = self.nodes.len();
+        let started = Instant::now();
+        self.send(operations).await;
         for number in 0..count {
             let client = self.client(u8::try_from(number).expect("few nodes"));
             while client.status().await.expect("a status").mempool_operations > 0 {

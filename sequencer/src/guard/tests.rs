@@ -552,13 +552,13 @@ fn ten_thousand_signatures_keep_the_log_bounded_and_the_guard_strict() {
     let mut guard = place.guard();
     let (mut longest, mut rewrites, mut before) = (0, 0, 0);
     for height in 1..=2_000 {
+        guard
+            .sign_extension(Height(height), Round(0), BLOCK, extension(height))
+            .unwrap();
         for step in [Step::Prevote, Step::Precommit] {
             guard.sign(&vote(height, 0, step, Some(BLOCK))).unwrap();
             guard.sign(&vote(height, 1, step, None)).unwrap();
         }
-        guard
-            .sign_extension(Height(height), Round(0), BLOCK, extension(height))
-            .unwrap();
         let len = guard.inner().unwrap().log.len();
         longest = longest.max(len);
         if len < before {

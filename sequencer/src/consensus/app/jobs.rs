@@ -149,14 +149,9 @@ impl App {
                 return Ok(Done::Nothing);
             };
             let id = judged.effects.tip.id;
-            // nothing is told before both are on disk
-            let (written, signed) = std::thread::scope(|scope| {
-                let write = scope.spawn(|| executor.shared.store.write_undecided(&judged.block));
-                let signed = sign_init(guard, (height, round, None), id);
-                (write.join(), signed)
-            });
-            written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok(match signed? {
+            // in this order: who has signed for a block that a crash took away has no proposal left in the round
+            executor.shared.store.write_undecided(&judged.block)?;
+            Ok(match sign_init(guard, (height, round, None), id)? {
                 Some(init) => Done::Proposed(wanted, judged, init),
                 None => Done::Nothing,
             })
