@@ -180,3 +180,17 @@ proptest! {
         }
     }
 }
+
+/// Evidence files, checkpoints and stored certificates are read by others.
+#[test]
+fn a_quorum_is_encoded_as_the_list_of_its_signatures_and_gathered_in_any_order() {
+    let (keys, set) = set(&[1, 1, 1]);
+    let sign = |key: &ValidatorKey| (key.address(), key.sign(&[7; 32]));
+    let forwards: Quorum = keys.iter().map(sign).collect();
+    let twice: Quorum = keys.iter().rev().chain(&keys).map(sign).collect();
+    assert_eq!(twice, forwards);
+    assert_eq!(forwards.len(), keys.len());
+    assert_eq!(to_bytes(&forwards), to_bytes(&forwards.0));
+    assert_eq!(forwards.verify(&[7; 32], &set), Ok(()));
+    assert!(forwards.is_sorted_by_key(|one| one.validator));
+}
