@@ -130,9 +130,9 @@ pub(crate) fn delay_rows() -> Vec<Row> {
     [5, 25, 50, 100].map(row).into()
 }
 
-/// Milliseconds that a block of so many operations takes four nodes, beside what an empty one takes them: what it costs to
+/// Milliseconds that a block of so many operations takes four nodes beyond what an empty one takes them: what it costs to
 /// build, stream, judge, write, vote on and commit.
-fn sized_block_ms(operations: usize) -> (f64, f64) {
+fn ms_beyond_empty(operations: usize) -> f64 {
     runtime().block_on(async {
         let set = Set::start(4, FILLING).await;
         set.reach(0, 2).await;
@@ -161,21 +161,17 @@ fn sized_block_ms(operations: usize) -> (f64, f64) {
             }
         }
         set.stop().await;
-        // differences of successive blocks: a sized one comes late by what an empty one comes early by
-        (median(sized), median(empty))
+        // a sized block comes late by what the empty one after it comes early by
+        (median(sized) - median(empty)) / 2.0
     })
 }
 
 /// Block time by payload.
 #[must_use]
 pub(crate) fn payload_rows() -> Vec<Row> {
-    let row = |(name, operations): (&str, usize)| {
-        let (sized, empty) = sized_block_ms(operations);
-        Row::alone(
-            &format!("block_ms_beyond_empty_n4_{name}"),
-            "ms",
-            (sized - empty) / 2.0,
-        )
+    let row = |(size, operations)| {
+        let name = format!("block_ms_beyond_empty_n4_{size}");
+        Row::alone(&name, "ms", ms_beyond_empty(operations))
     };
     PAYLOADS.map(row).into()
 }

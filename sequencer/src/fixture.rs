@@ -5,12 +5,16 @@ use std::{
     time::Duration,
 };
 
-use api::{ApiError, jobs::JobKind};
+use api::{
+    ApiError,
+    jobs::{JobKind, Lease},
+};
 use protocol::{
     account::{L1Address, Leaf},
     block::Block,
     certificate::{ExtendedCertificate, ExtendedSignature},
     checkpoint::{BatchCommitment, Checkpoint},
+    codec::{field_to_le_bytes, from_bytes},
     genesis::Genesis,
     hash::keccak256,
     number::{Amount, BatchNumber, Height, LeafIndex, Nonce, Round, TokenId},
@@ -24,6 +28,7 @@ use protocol::{
     validator::{Validator, ValidatorKey, ValidatorSet},
     validity::Verdict,
     vote::{Extension, Step, Vote},
+    witness::{ChunkWitness, DataWitness},
 };
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -46,8 +51,23 @@ use crate::{
 pub(crate) struct HashVerifier;
 
 /// The proof that [`HashVerifier`] accepts.
-pub(crate) fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
+fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
     keccak256(&instances.concat()).to_vec()
+}
+
+/// The same, from a lease's witness alone.
+pub(crate) fn proof_for(lease: &Lease) -> Vec<u8> {
+    let inputs = match lease.kind {
+        JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
+            .unwrap()
+            .public_inputs()
+            .to_vec(),
+        JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
+            .unwrap()
+            .public_inputs()
+            .to_vec(),
+    };
+    hash_proof(&inputs.iter().map(field_to_le_bytes).collect::<Vec<_>>())
 }
 
 impl ProofVerifier for HashVerifier {

@@ -6,18 +6,12 @@ use api::{
     error::ErrorCode,
     jobs::{JobKind, JobQueue, Lease, PROOF_BYTES_MAX, Submitted, WorkerInfo},
 };
-use protocol::{
-    codec::{field_to_le_bytes, from_bytes},
-    number::BatchNumber,
-    params::CHUNK_PAIRS,
-    rebuild::apply_words,
-    witness::{ChunkWitness, DataWitness},
-};
+use protocol::{number::BatchNumber, params::CHUNK_PAIRS, rebuild::apply_words};
 use verifier::bundle::Bundle;
 
 use crate::{
     JobsConfig, MempoolConfig,
-    fixture::{Rig, genesis, hash_proof, sign, transfer},
+    fixture::{Rig, genesis, proof_for, sign, transfer},
 };
 
 fn worker(name: &str) -> WorkerInfo {
@@ -53,21 +47,6 @@ fn sealed(operations: u64, jobs: JobsConfig) -> Rig {
     rig
 }
 
-/// The proof the fixture's verifier accepts, from the lease's witness alone.
-fn prove(lease: &Lease) -> Vec<u8> {
-    let inputs = match lease.kind {
-        JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
-            .unwrap()
-            .public_inputs()
-            .to_vec(),
-        JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
-            .unwrap()
-            .public_inputs()
-            .to_vec(),
-    };
-    hash_proof(&inputs.iter().map(field_to_le_bytes).collect::<Vec<_>>())
-}
-
 async fn lease(rig: &Rig, name: &str) -> Lease {
     rig.queue
         .lease(&worker(name))
@@ -84,7 +63,7 @@ async fn proven_jobs_become_a_bundle_that_rebuilds_the_state() {
         assert_eq!(lease.batch, 1);
         let result = rig
             .queue
-            .submit(lease.job, lease.token, prove(&lease))
+            .submit(lease.job, lease.token, proof_for(&lease))
             .await;
         assert_eq!(result, Ok(Submitted::Accepted));
         done.push((lease.kind, lease.index));
@@ -128,7 +107,7 @@ async fn a_full_chunk_is_a_job_before_its_batch_is_sealed() {
     // A restarted batcher makes the same job again and does not queue it twice.
     assert_eq!(
         rig.queue
-            .submit(lease.job, lease.token, prove(&lease))
+            .submit(lease.job, lease.token, proof_for(&lease))
             .await,
         Ok(Submitted::Accepted)
     );
@@ -163,12 +142,12 @@ async fn a_dead_workers_job_is_reassigned_and_its_late_result_still_counts_once(
     assert_eq!(lost.code, ErrorCode::LeaseLost);
     let late = rig
         .queue
-        .submit(first.job, first.token, prove(&first))
+        .submit(first.job, first.token, proof_for(&first))
         .await;
     assert_eq!(late, Ok(Submitted::Accepted));
     let duplicate = rig
         .queue
-        .submit(again.job, again.token, prove(&again))
+        .submit(again.job, again.token, proof_for(&again))
         .await;
     assert_eq!(duplicate, Ok(Submitted::Duplicate));
     let status = rig.queue.status().await.unwrap();
@@ -207,7 +186,9 @@ async fn bogus_results_cost_their_sender_strikes_and_block_nobody() {
         .await;
     assert_eq!(huge.unwrap_err().code, ErrorCode::ProofTooLarge);
     assert_eq!(
-        rig.queue.submit(held.job, held.token, prove(&held)).await,
+        rig.queue
+            .submit(held.job, held.token, proof_for(&held))
+            .await,
         Ok(Submitted::Accepted)
     );
     let unknown = rig.queue.submit(api::jobs::JobId([9; 32]), 0, vec![]).await;
@@ -260,7 +241,7 @@ async fn leases_end_with_the_process_and_proofs_do_not() {
     let rig = sealed(2, jobs(Duration::from_secs(600)));
     let chunk = lease(&rig, "one").await;
     let data = lease(&rig, "two").await;
-    let proof = prove(&chunk);
+    let proof = proof_for(&chunk);
     assert_eq!(
         rig.queue
             .submit(chunk.job, chunk.token, proof.clone())
@@ -287,7 +268,7 @@ async fn leases_end_with_the_process_and_proofs_do_not() {
     );
     let result = rig
         .queue
-        .submit(again.job, again.token, prove(&again))
+        .submit(again.job, again.token, proof_for(&again))
         .await;
     assert_eq!(result, Ok(Submitted::Accepted));
     assert_eq!(rig.queue.proven_up_to(), 1);

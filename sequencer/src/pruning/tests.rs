@@ -1,14 +1,10 @@
 //! What is forgotten and what stays, block by block.
 
 use api::jobs::{JobKind, JobQueue, WorkerInfo};
-use protocol::{
-    codec::{field_to_le_bytes, from_bytes},
-    witness::{ChunkWitness, DataWitness},
-};
 
 use super::*;
 use crate::{
-    fixture::{Rig, genesis, hash_proof, sign, transfer, validator},
+    fixture::{Rig, genesis, proof_for, sign, transfer, validator},
     storage::{StorageError, check_database},
 };
 
@@ -36,18 +32,7 @@ async fn prove_all(rig: &Rig) {
         kinds: vec![JobKind::Chunk, JobKind::Data],
     };
     while let Some(lease) = rig.queue.lease(&worker).await.unwrap() {
-        let inputs = match lease.kind {
-            JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-            JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-        };
-        let inputs: Vec<[u8; 32]> = inputs.iter().map(field_to_le_bytes).collect();
-        let proof = hash_proof(&inputs);
+        let proof = proof_for(&lease);
         rig.queue
             .submit(lease.job, lease.token, proof)
             .await

@@ -15,14 +15,13 @@ use jsonrpsee::ws_client::WsClientBuilder;
 use protocol::{
     block::BlockHeader,
     certificate::CommitCertificate,
-    codec::{field_to_le_bytes, from_bytes},
+    codec::from_bytes,
     number::{Round, TokenId},
     validator::ValidatorSignature,
-    witness::{ChunkWitness, DataWitness},
 };
 use verifier::bundle::Bundle;
 
-use crate::setup::{genesis, hash_proof, key, owner, sign, start, transfer, wait_for};
+use crate::setup::{genesis, key, owner, proof_for, sign, start, transfer, wait_for};
 
 const NEVER: Duration = Duration::from_secs(3_600);
 const FAST: Duration = Duration::from_millis(50);
@@ -36,16 +35,6 @@ async fn work(queue: &RemoteQueue) -> usize {
     };
     let mut done = 0;
     while let Some(lease) = queue.lease(&worker).await.unwrap() {
-        let inputs = match lease.kind {
-            JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-            JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-        };
         assert!(
             queue
                 .heartbeat(lease.job, lease.token, "proving", 50)
@@ -53,7 +42,7 @@ async fn work(queue: &RemoteQueue) -> usize {
                 .unwrap()
                 > 0
         );
-        let proof = hash_proof(&inputs.iter().map(field_to_le_bytes).collect::<Vec<_>>());
+        let proof = proof_for(&lease);
         let wrong = queue.submit(lease.job, 0, vec![1, 2, 3]).await.unwrap();
         assert_eq!(wrong, Submitted::Rejected);
         let result = queue

@@ -9,21 +9,6 @@ use crate::{
     setup::{genesis_of, sign_for, transfer, validator_number, wait_for},
 };
 
-/// Removes the database, as a lost disk does, and leaves what was signed.
-fn lose_database(data: &std::path::Path) {
-    for entry in std::fs::read_dir(data).unwrap() {
-        let path = entry.unwrap().path();
-        if path.ends_with("agreement") {
-            continue;
-        }
-        if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap();
-        } else {
-            std::fs::remove_file(path).unwrap();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_validators_that_lost_their_databases_go_on_from_a_restart_certificate() {
     let mut set = Set::start(COUNT).await;
@@ -44,7 +29,7 @@ async fn four_validators_that_lost_their_databases_go_on_from_a_restart_certific
     let mut signed = Vec::new();
     for number in 0..COUNT {
         let data = set.data_dir(number);
-        lose_database(&data);
+        set.lose_database(number);
         let sign = |last| {
             let key = validator_number(number);
             sign_restart(&data, (&genesis, key), &point, (last, genesis.hash()))
@@ -83,7 +68,7 @@ async fn four_validators_that_lost_their_databases_go_on_from_a_restart_certific
     set.stop_one(3).await;
     let away = set.height(0).await + 10;
     set.wait_for_height(0, away).await;
-    lose_database(&set.data_dir(3));
+    set.lose_database(3);
     make_restarted(&set.data_dir(3), &genesis, &point, &certificate).unwrap();
     set.start_one(3).await;
     let target = set.height(0).await + 5;

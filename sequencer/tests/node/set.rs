@@ -96,6 +96,21 @@ impl Set {
         }
     }
 
+    /// Removes a node's database, as a lost disk does, and leaves what was signed.
+    pub(crate) fn lose_database(&self, number: u8) {
+        for entry in std::fs::read_dir(self.data_dir(number)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.ends_with("agreement") {
+                continue;
+            }
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            } else {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     pub(crate) fn data_dir(&self, number: u8) -> std::path::PathBuf {
         self.dir.path().join(format!("node-{number}/db"))
     }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use api::{
-    jobs::JobKind,
+    jobs::{JobKind, Lease},
     operation::SignedTransactionJson,
     rpc::QuorateClient,
     status::{Stage, TransactionStatus},
@@ -12,6 +12,7 @@ use api::{
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::{
     account::{L1Address, Leaf},
+    codec::{field_to_le_bytes, from_bytes},
     genesis::Genesis,
     hash::keccak256,
     number::{Amount, Height, LeafIndex, Nonce, TokenId},
@@ -19,6 +20,7 @@ use protocol::{
     threaded::FeeLeaves,
     transaction::{Action, Domain, SignedTransaction, Transaction},
     validator::{Validator, ValidatorKey, ValidatorSet},
+    witness::{ChunkWitness, DataWitness},
 };
 use sequencer::{Node, NodeConfig, ProofVerifier};
 
@@ -36,8 +38,23 @@ pub(crate) fn show_logs() {
 /// The one valid proof is the hash of the public inputs.
 struct HashVerifier;
 
-pub(crate) fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
+fn hash_proof(instances: &[[u8; 32]]) -> Vec<u8> {
     keccak256(&instances.concat()).to_vec()
+}
+
+/// The proof that the nodes of these tests accept, from the lease's witness alone.
+pub(crate) fn proof_for(lease: &Lease) -> Vec<u8> {
+    let inputs = match lease.kind {
+        JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
+            .unwrap()
+            .public_inputs()
+            .to_vec(),
+        JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
+            .unwrap()
+            .public_inputs()
+            .to_vec(),
+    };
+    hash_proof(&inputs.iter().map(field_to_le_bytes).collect::<Vec<_>>())
 }
 
 impl ProofVerifier for HashVerifier {

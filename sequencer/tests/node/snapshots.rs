@@ -9,17 +9,13 @@ use api::{
     rpc::QuorateClient,
     status::{Evidence, NodeRole, NodeStatus, Stage},
 };
-use protocol::{
-    codec::{field_to_le_bytes, from_bytes},
-    witness::{ChunkWitness, DataWitness},
-};
 use sequencer::{
     SnapshotConfig, StorageConfig, check_database, check_snapshot, make_snapshot, restore_snapshot,
 };
 
 use crate::{
     set::{COUNT, Set},
-    setup::{genesis_of, hash_proof, sign_for, transfer, wait_for},
+    setup::{genesis_of, proof_for, sign_for, transfer, wait_for},
 };
 
 /// Blocks that nodes keep here: fewer than an operator may ask for.
@@ -56,33 +52,8 @@ async fn prove(set: &Set, node: u8) {
     };
     let queue = set.queue(node);
     while let Some(lease) = queue.lease(&worker).await.unwrap() {
-        let inputs = match lease.kind {
-            JobKind::Chunk => from_bytes::<ChunkWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-            JobKind::Data => from_bytes::<DataWitness>(&lease.witness)
-                .unwrap()
-                .public_inputs()
-                .to_vec(),
-        };
-        let inputs: Vec<[u8; 32]> = inputs.iter().map(field_to_le_bytes).collect();
-        let proof = hash_proof(&inputs);
+        let proof = proof_for(&lease);
         queue.submit(lease.job, lease.token, proof).await.unwrap();
-    }
-}
-
-fn wipe(data: &std::path::Path, keep: &[&str]) {
-    for entry in std::fs::read_dir(data).unwrap() {
-        let path = entry.unwrap().path();
-        if keep.iter().any(|name| path.ends_with(name)) {
-            continue;
-        }
-        if path.is_dir() {
-            std::fs::remove_dir_all(path).unwrap();
-        } else {
-            std::fs::remove_file(path).unwrap();
-        }
     }
 }
 
@@ -161,7 +132,7 @@ async fn a_validator_that_lost_its_disk_begins_at_a_snapshot_of_peers_that_prune
     }
     let info = check_snapshot(&file, &genesis).unwrap();
     assert_eq!(info.batch.0, sealed);
-    wipe(&set.data_dir(3), &["agreement"]);
+    set.lose_database(3);
     restore_snapshot(&file, &set.data_dir(3), &genesis).unwrap();
     set.start_one(3).await;
     let target = status(&set, 0).await.height + 5;
