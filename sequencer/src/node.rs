@@ -166,6 +166,7 @@ pub struct Node {
     heights: watch::Receiver<Height>,
     queue: Arc<RocksQueue>,
     store: std::sync::Weak<Store>,
+    guard: std::sync::Weak<SigningGuard>,
 }
 
 impl std::fmt::Debug for Node {
@@ -344,10 +345,10 @@ impl Node {
         let result = tokio::time::timeout(STOP_TIMEOUT, all)
             .await
             .unwrap_or(Err(NodeError::StopTimeout));
-        // The database closes with its last user; whoever starts a node on it next must find it closed.
+        // The database and the guard close with their last users; whoever starts a node on them next must find them closed.
         drop(self.queue);
         for _ in 0..CLOSE_LOOKS {
-            if self.store.strong_count() == 0 {
+            if self.store.strong_count() == 0 && self.guard.strong_count() == 0 {
                 break;
             }
             tokio::time::sleep(CLOSE_PAUSE).await;
@@ -512,6 +513,7 @@ impl Opened {
             .map_err(listen_error("proof jobs", config.jobs.listen))?;
 
         let (store, events) = (Arc::clone(&shared.store), shared.events.clone());
+        let weak_guard = Arc::downgrade(&guard);
         let relay = Arc::new(relay);
         let gossip = GossipConfig {
             listen: config.network.gossip_listen,
@@ -663,6 +665,7 @@ impl Opened {
             heights,
             queue,
             store: Arc::downgrade(&shared.store),
+            guard: weak_guard,
         })
     }
 }
