@@ -10,6 +10,7 @@
 //! `prove(witness)` for proofs; [`instance`] names the public inputs. What this crate does not do: hold keys, make proofs, touch files or threads other
 //! than rayon's.
 
+pub mod aggregation;
 pub mod algebra;
 pub mod chunk;
 pub mod convert;
