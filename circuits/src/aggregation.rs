@@ -1,25 +1,25 @@
 //! Aggregation: circuits that verify proofs of other circuits (`proving.md`, "Aggregation and the base layer"; ADR 0017).
 //!
 //! ```text
-//!   chunk proof   chunk proof   chunk proof          data proof
-//!       |             |             |                    |
-//!     leaf          leaf          leaf                   |
-//!        \           /              |                    |
-//!           node 1                  |                    |
-//!               \                   /                    |
-//!                     node 2                             |
-//!                         \                             /
-//!                                      top
-//!                                       |
-//!                                     final     what the base layer verifies
+//!   chunk   chunk   chunk   chunk   chunk             data
+//!      \     /         \     /         |               |
+//!      node 0          node 0       node 0             |
+//!           \          /              |                |
+//!              node 1              node 1              |
+//!                    \            /                    |
+//!                        node 2                        |
+//!                              \                      /
+//!                                        top
+//!                                         |
+//!                                       final     what the base layer verifies
 //! ```
 //!
 //! Every circuit here has one instance column: the accumulator in twelve limbs ([`accumulator`]), then its statement
 //! ([`crate::instance`]). **The accumulator is a claim that is not yet proven**: whoever verifies such a proof must fold
 //! it into a pairing of its own, or the inner proofs mean nothing (review finding C4).
 //!
-//! Inner verifying keys are constants. The top takes its root from a leaf or from a node of any level, so that a batch
-//! pays for the levels it has; the key of that root is proven to be one of the list that is a constant of the top.
+//! Inner verifying keys are constants: one circuit per level. The top takes a root of any level, so that a batch pays
+//! for the levels it has; the key of that root is proven to be one of the list that is a constant of the top.
 //! No circuit verifies a proof of its own key.
 //!
 //! The verification itself is snark-verifier's, over halo2-base. What is ours: which proofs are joined, what their
@@ -30,7 +30,6 @@ mod accumulator;
 mod circuit;
 mod dummy;
 mod hash;
-mod leaf;
 mod node;
 mod outer;
 mod recursion;
@@ -49,9 +48,8 @@ use snark_verifier::verifier::plonk::PlonkProtocol;
 use thiserror::Error as ThisError;
 
 pub use accumulator::{ACCUMULATOR_LIMBS, LIMB_BITS, LIMBS, limbs_of};
-pub use circuit::{AggregationCircuit, AggregationShape, Built, Statement};
+pub use circuit::{Aggregation, AggregationShape, Built, Statement, ThinCircuit, WideCircuit};
 pub use dummy::dummy_proof;
-pub use leaf::Leaf;
 pub use node::Node;
 pub use outer::Final;
 pub use recursion::inner_protocol;
@@ -100,10 +98,19 @@ pub struct InnerProof {
 }
 
 impl InnerProof {
-    /// The statement of an aggregation's proof: its instance without the limbs.
+    /// What it states under its key: the instance, without the limbs if it begins with an accumulator.
     #[must_use]
-    pub fn statement(&self) -> &[Fr] {
-        self.instance.get(ACCUMULATOR_LIMBS..).unwrap_or(&[])
+    pub fn statement(&self, key: &Protocol) -> &[Fr] {
+        let skipped = statement_row(key.accumulator_indices.is_empty());
+        self.instance.get(skipped..).unwrap_or(&[])
+    }
+}
+
+/// Row of the instance at which the statement begins.
+fn statement_row(is_plain: bool) -> usize {
+    match is_plain {
+        true => 0,
+        false => ACCUMULATOR_LIMBS,
     }
 }
 
@@ -142,10 +149,10 @@ pub enum AggregationError {
         kinds: usize,
     },
     /// More cells than the rows and columns of the shape hold: a mistake of ours.
-    #[error("the circuit needs {needed} columns of {column}, its shape has {available}; report it")]
+    #[error("the circuit needs {needed} {what}, its shape has {available}; report it")]
     TooSmall {
-        /// Which columns.
-        column: &'static str,
+        /// What there is too little of.
+        what: &'static str,
         /// How many it takes.
         needed: usize,
         /// How many there are.

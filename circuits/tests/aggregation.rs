@@ -9,26 +9,22 @@
 mod claim;
 
 use circuits::aggregation::{
-    ACCUMULATOR_LIMBS, AggregationCircuit, AggregationError, AggregationShape, BatchEnds, Built,
-    Final, InnerProof, Leaf, Node, Statement, Top, dummy_proof,
+    ACCUMULATOR_LIMBS, Aggregation, AggregationError, AggregationShape, BatchEnds, Built, Final,
+    InnerProof, Node, Statement, Top, WideCircuit, dummy_proof,
 };
 use circuits::convert::to_circuit;
 use claim::{Claims, holds};
 use halo2_proofs::dev::MockProver;
+use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
 use protocol::account::L1Address;
 use protocol::number::{BatchNumber, Height};
 use protocol::threaded::{FeeLeaves, Phase, Threaded};
 use protocol::words::WordCounts;
 
-const SHAPE: AggregationShape = AggregationShape {
-    k: 18,
-    advice: 24,
-    lookups: 4,
-    constants: 1,
-};
+const SHAPE: AggregationShape = AggregationShape::wide(18, 2);
 
-fn is_satisfied(built: &Built, instance: &[Fr]) -> bool {
+fn is_satisfied(built: &Built<impl Circuit<Fr>>, instance: &[Fr]) -> bool {
     MockProver::run(SHAPE.k, &built.circuit, vec![instance.to_vec()])
         .expect("the circuit fits")
         .verify()
@@ -37,7 +33,7 @@ fn is_satisfied(built: &Built, instance: &[Fr]) -> bool {
 
 /// Builds a statement whose proofs meet, and checks that it holds and that every public input is bound.
 fn accepted(statement: &impl Statement) -> Vec<Fr> {
-    let built = AggregationCircuit::build(SHAPE, statement).expect("the proofs meet");
+    let built = WideCircuit::build(SHAPE, statement).expect("the proofs meet");
     assert!(is_satisfied(&built, &built.instance));
     for row in [0, ACCUMULATOR_LIMBS - 1, built.instance.len() - 1] {
         let mut other = built.instance.clone();
@@ -49,9 +45,9 @@ fn accepted(statement: &impl Statement) -> Vec<Fr> {
 
 /// A statement that is refused before proving, and by the constraints of the circuit alone.
 fn refused(statement: &impl Statement, reason: &str) {
-    let error = AggregationCircuit::build(SHAPE, statement).unwrap_err();
+    let error = WideCircuit::build(SHAPE, statement).unwrap_err();
     assert_eq!(error, AggregationError::Unconnected(leak(reason)));
-    let built = AggregationCircuit::build_unchecked(SHAPE, statement).expect("it can be laid out");
+    let built = WideCircuit::build_unchecked(SHAPE, statement).expect("it can be laid out");
     assert!(!is_satisfied(&built, &built.instance), "{reason}");
 }
 
@@ -64,45 +60,46 @@ fn numbers<const N: usize>(values: [u64; N]) -> Vec<Fr> {
 }
 
 #[test]
-fn a_leaf_states_what_its_chunk_states_and_a_broken_proof_leaves_a_false_accumulator() {
+fn a_node_of_one_chunk_states_the_same_and_a_broken_proof_leaves_a_false_accumulator() {
     let chunks = Claims::new(3, false);
     let chunk = chunks.prove(&numbers([7, 1, 2]));
-    let leaf = |chunk: InnerProof| Leaf {
+    let alone = |chunk: InnerProof| Node {
         key: &chunks.protocol,
-        chunk,
+        left: chunk,
+        right: None,
     };
-    let instance = accepted(&leaf(chunk.clone()));
+    let instance = accepted(&alone(chunk.clone()));
     assert_eq!(instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 2]));
     assert!(holds(&chunks, &instance));
     // an evaluation changed: the circuit is satisfied, and what it leaves does not hold
     let mut broken = chunk.clone();
     let last_evaluation = broken.proof.len() - 3 * 32;
     broken.proof[last_evaluation] ^= 1;
-    let built = AggregationCircuit::build(SHAPE, &leaf(broken)).unwrap();
+    let built = WideCircuit::build(SHAPE, &alone(broken)).unwrap();
     assert!(is_satisfied(&built, &built.instance));
     assert!(!holds(&chunks, &built.instance));
     // another statement under the same proof
     let mut other = chunk.clone();
     other.instance[1] += Fr::one();
-    let built = AggregationCircuit::build(SHAPE, &leaf(other)).unwrap();
+    let built = WideCircuit::build(SHAPE, &alone(other)).unwrap();
     assert!(!holds(&chunks, &built.instance));
     // bytes that are no proof
     let mut short = chunk.clone();
     short.proof.truncate(100);
-    let error = AggregationCircuit::build(SHAPE, &leaf(short)).unwrap_err();
+    let error = WideCircuit::build(SHAPE, &alone(short)).unwrap_err();
     assert!(
         matches!(error, AggregationError::InvalidProof { .. }),
         "{error}"
     );
     let mut few = chunk;
     few.instance.pop();
-    let error = AggregationCircuit::build(SHAPE, &leaf(few)).unwrap_err();
+    let error = WideCircuit::build(SHAPE, &alone(few)).unwrap_err();
     assert!(
         matches!(error, AggregationError::InvalidInstance { .. }),
         "{error}"
     );
     // a key is made from a proof that shows nothing, with the same layout
-    let dummy = AggregationCircuit::build(SHAPE, &leaf(dummy_proof(&chunks.protocol))).unwrap();
+    let dummy = WideCircuit::build(SHAPE, &alone(dummy_proof(&chunks.protocol))).unwrap();
     assert_eq!(dummy.needed, built.needed);
     assert!(!holds(&chunks, &dummy.instance));
 }
@@ -120,7 +117,7 @@ fn a_node_joins_neighbours_of_one_domain() {
     let instance = accepted(&node(&first, Some(&second)));
     assert_eq!(instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 3]));
     assert!(holds(&runs, &instance));
-    let alone = AggregationCircuit::build(SHAPE, &node(&first, None)).unwrap();
+    let alone = WideCircuit::build(SHAPE, &node(&first, None)).unwrap();
     assert!(is_satisfied(&alone, &alone.instance));
     assert_eq!(alone.instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 2]));
     assert!(holds(&runs, &alone.instance));
@@ -135,7 +132,7 @@ fn a_node_joins_neighbours_of_one_domain() {
     // limbs that are no point are refused before they are laid out
     let mut off = first.clone();
     off.instance[0] += Fr::one();
-    let error = AggregationCircuit::build(SHAPE, &node(&off, None)).unwrap_err();
+    let error = WideCircuit::build(SHAPE, &node(&off, None)).unwrap_err();
     assert!(
         matches!(error, AggregationError::InvalidProof { which: "left", .. }),
         "{error}"
@@ -144,7 +141,7 @@ fn a_node_joins_neighbours_of_one_domain() {
     let mut foreign = first;
     let (lhs, rhs) = foreign.instance[..ACCUMULATOR_LIMBS].split_at_mut(ACCUMULATOR_LIMBS / 2);
     lhs.swap_with_slice(rhs);
-    let built = AggregationCircuit::build(SHAPE, &node(&foreign, None)).unwrap();
+    let built = WideCircuit::build(SHAPE, &node(&foreign, None)).unwrap();
     assert!(!holds(&runs, &built.instance));
 }
 
@@ -244,11 +241,10 @@ fn the_top_fixes_the_ends_of_a_batch_and_joins_its_data() {
 
     // a root of the other kind is taken as that, and only as that
     let second = batch.root_of(1, &ends);
-    let built =
-        AggregationCircuit::build(SHAPE, &top(1, second.clone(), data.clone(), ends)).unwrap();
+    let built = WideCircuit::build(SHAPE, &top(1, second.clone(), data.clone(), ends)).unwrap();
     assert!(is_satisfied(&built, &built.instance));
     assert!(holds(&batch.data, &built.instance));
-    let built = AggregationCircuit::build(SHAPE, &top(0, second, data.clone(), ends)).unwrap();
+    let built = WideCircuit::build(SHAPE, &top(0, second, data.clone(), ends)).unwrap();
     assert!(!holds(&batch.data, &built.instance));
     let foreign = [
         batch.roots[1].protocol.clone(),
@@ -256,7 +252,7 @@ fn the_top_fixes_the_ends_of_a_batch_and_joins_its_data() {
     ];
     let mut unlisted = top(0, root.clone(), data.clone(), ends);
     unlisted.root_keys = &foreign;
-    let built = AggregationCircuit::build(SHAPE, &unlisted).unwrap();
+    let built = WideCircuit::build(SHAPE, &unlisted).unwrap();
     assert!(!holds(&batch.data, &built.instance));
 
     for (change, reason) in [

@@ -1,9 +1,9 @@
-//! A node: two neighbours of the level below become one run of chunks.
+//! A node: two neighbours of the level below become one run of chunks. Below level 0 are the chunks themselves.
 //!
-//! Statement: `domain, D_before, D_after`, with equal domains and `D_after(left) = D_before(right)`. Where a level has an
-//! odd number of proofs, the last one stands in both places: then a bit says so, and `D_before(left) = D_before(right)`
-//! is demanded instead. Either way the right proof ends the run and a proven run leads from the left's start to its
-//! end, so the bit is the prover's to choose.
+//! Statement: that of a chunk, `domain, D_before, D_after`, with equal domains and `D_after(left) = D_before(right)`.
+//! Where a level has an odd number of proofs, the last one stands in both places: then a bit says so, and
+//! `D_before(left) = D_before(right)` is demanded instead. Either way the right proof ends the run and a proven run
+//! leads from the left's start to its end, so the bit is the prover's to choose.
 
 use halo2_base::gates::{GateInstructions, RangeChip, RangeInstructions};
 use halo2curves::bn256::Fr;
@@ -16,7 +16,7 @@ use crate::instance::chunk::{DIGEST_AFTER, DIGEST_BEFORE, DOMAIN};
 /// Two proofs of the level below.
 #[derive(Clone, Debug)]
 pub struct Node<'a> {
-    /// Key of the level below.
+    /// Key of the level below, or of the chunk circuit.
     pub key: &'a Protocol,
     /// The earlier run.
     pub left: InnerProof,
@@ -29,7 +29,7 @@ impl Statement for Node<'_> {
         let Some(right) = &self.right else {
             return Ok(());
         };
-        let (from, to) = (self.left.statement(), right.statement());
+        let (from, to) = (self.left.statement(self.key), right.statement(self.key));
         if from.get(DOMAIN) != to.get(DOMAIN) {
             return Err(AggregationError::Unconnected("the runs have two domains"));
         }

@@ -25,7 +25,7 @@ use snark_verifier::verifier::SnarkVerifier;
 use snark_verifier::verifier::plonk::{PlonkProtocol, PlonkSuccinctVerifier};
 
 use super::accumulator::{ACCUMULATOR_LIMBS, Accumulator, Encoding, LIMBS, Scheme, limbs_of};
-use super::{AggregationError, CurveChip, InnerProof, Loader, Protocol};
+use super::{AggregationError, CurveChip, InnerProof, Loader, Protocol, statement_row};
 
 /// Parameters of the transcript's permutation, as in `prover::transcript`.
 const WIDTH: usize = 3;
@@ -189,10 +189,7 @@ fn verify_loaded<E: CurveChip>(
     let read = read.map_err(unreadable)?;
     let accumulators = Verifier::verify(&opening_key, key, &instances, &read);
     let accumulators = accumulators.map_err(unreadable)?;
-    let skipped = match key.accumulator_indices.is_empty() {
-        true => 0,
-        false => ACCUMULATOR_LIMBS,
-    };
+    let skipped = statement_row(key.accumulator_indices.is_empty());
     let [instance] = instances;
     let statement = instance.into_iter().skip(skipped);
     Ok(Verified {

@@ -51,9 +51,9 @@ pub struct BatchEnds {
 /// A whole batch.
 #[derive(Clone, Debug)]
 pub struct Top<'a> {
-    /// Keys of leaves and of each level of nodes, leaves first: all of one shape.
+    /// Keys of the levels of nodes, level 0 first: all of one shape.
     pub root_keys: &'a [Protocol],
-    /// Which of them the root is of.
+    /// Level of the root.
     pub root_kind: usize,
     /// Proof of all chunks.
     pub root: InnerProof,
@@ -68,7 +68,9 @@ pub struct Top<'a> {
 impl Statement for Top<'_> {
     fn check(&self) -> Result<(), AggregationError> {
         let BatchEnds { start, end, .. } = &self.ends;
-        let (root, data) = (self.root.statement(), &self.data.instance);
+        let key = self.root_keys.get(self.root_kind);
+        let root = key.map_or(&[][..], |key| self.root.statement(key));
+        let data = &self.data.instance;
         let counts = end.counts.to_field() - with_signed_operations(end);
         let equal = |left: Option<&Fr>, right: NativeField| left == Some(&to_circuit(right));
         for (is_so, what) in [
