@@ -43,7 +43,7 @@ use shape::Shape;
 use text::Text;
 
 /// Version of the compiler the contract is for; the text allows no other.
-pub const COMPILER_VERSION: &str = "0.8.30";
+pub const COMPILER_VERSION: &str = "0.8.37";
 
 /// What is left open by a key description.
 #[derive(Clone, Copy, Debug)]
@@ -103,9 +103,9 @@ pub enum SolidityError {
 #[must_use]
 pub fn compiler_settings() -> serde_json::Value {
     serde_json::json!({
-        "evmVersion": "cancun",
+        "evmVersion": "prague",
         "viaIR": false,
-        "optimizer": { "enabled": true, "runs": 1_000_000 },
+        "optimizer": { "enabled": true, "runs": 1_000 },
         "metadata": { "appendCBOR": false, "bytecodeHash": "none" },
         "outputSelection": { "*": { "*": ["abi", "evm.deployedBytecode.object", "evm.bytecode.object"] } }
     })

@@ -321,7 +321,6 @@ fn the_final_shape_keeps_its_budgets() {
         assert!(code < CODE_BYTES_MAX, "{measured}");
         assert!(gas < gas_max, "{measured}");
         assert!(proof < 3_584, "{measured}");
-        tracing::info!("{measured}");
     }
 }
 

@@ -4,9 +4,7 @@
 
 use ff::Field;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
-use halo2_proofs::plonk::{
-    Advice, Circuit, Column, ConstraintSystem, Error, Expression, Fixed, Instance,
-};
+use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Expression, Fixed};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
 
@@ -36,7 +34,6 @@ pub(crate) struct OddConfig {
     advice: [Column<Advice>; 6],
     enabled: Column<Fixed>,
     factor: Column<Fixed>,
-    instance: Column<Instance>,
     lookup: bool,
 }
 
@@ -127,7 +124,6 @@ impl Circuit<Fr> for Odd {
             advice,
             enabled,
             factor,
-            instance,
             lookup,
         }
     }
