@@ -126,7 +126,7 @@ pub fn final_verifier_source(
     let mut text = Text::default();
     write_head(&mut text, &shape, &options);
     text.open(&format!("contract {}", options.contract));
-    write_constants(&mut text, &memory);
+    write_constants(&mut text, &shape, &memory);
     write_signature(&mut text, &shape);
     text.open("assembly");
     reading::write_functions(&mut text, &shape);
@@ -180,7 +180,7 @@ pragma solidity {COMPILER_VERSION};
     ));
 }
 
-fn write_constants(text: &mut Text, memory: &Memory) {
+fn write_constants(text: &mut Text, shape: &Shape<'_>, memory: &Memory) {
     text.lines(
         "\
 // Order of the group, modulus of the scalars.
@@ -190,7 +190,9 @@ uint256 private constant Q = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3
 
 // Addresses of challenges and intermediate values.",
     );
-    for (name, at) in &memory.names {
+    let mut names = memory.names.clone();
+    names.retain(|(name, _)| shape.limbs > 0 || *name != "FOLD");
+    for (name, at) in &names {
         text.line(format!(
             "uint256 private constant {name} = {};",
             text::hex(*at)
