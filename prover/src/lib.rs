@@ -16,6 +16,7 @@ pub mod progress;
 pub mod proof;
 mod prover;
 pub mod sealed;
+pub mod solidity;
 pub mod srs;
 mod transcript;
 pub mod worker;

@@ -1,4 +1,5 @@
-//! Creating and checking SHPLONK proofs under the Poseidon transcript of `crate::transcript`.
+//! Creating SHPLONK proofs under the transcripts of `crate::transcript`, and checking those under the
+//! Poseidon transcript.
 //!
 //! Invariants: one circuit per proof; a proof has no trailing bytes; public inputs are absorbed as
 //! scalars.
@@ -16,11 +17,13 @@ use halo2_proofs::poly::VerificationStrategy;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand::{CryptoRng, RngCore};
+use verifier::TranscriptKind;
 
 use crate::progress::{Phase, Progress, ProgressSink};
-use crate::transcript::{self, Challenge, ReportingWriter};
+use crate::transcript::{self, Challenge, Keccak, KeccakChallenge, ReportingWriter};
 
 /// Why a proof was not made or not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +57,38 @@ pub enum ProofError {
     },
 }
 
-/// Proves that `circuit` holds for the public inputs `instances`, one slice per instance column.
-///
-/// The witness is not checked: a circuit that does not hold yields a proof that [`verify`] refuses.
+/// Proves that `circuit` holds for the public inputs `instances`, one slice per instance column, with
+/// the Poseidon transcript of inner proofs.
 ///
 /// # Errors
-/// `InvalidInstances` for a wrong number of columns, `Internal` if halo2 fails.
+/// As [`prove_with`].
+///
+/// # Panics
+/// As [`prove_with`].
+pub fn prove<C: Circuit<Fr>>(
+    params: &ParamsKZG<Bn256>,
+    pk: &ProvingKey<G1Affine>,
+    circuit: &C,
+    instances: &[&[Fr]],
+    rng: impl RngCore + CryptoRng,
+    progress: ProgressSink<'_>,
+) -> Result<Vec<u8>, ProofError> {
+    let kind = TranscriptKind::Poseidon;
+    prove_with(kind, params, pk, circuit, instances, rng, progress)
+}
+
+/// Proves that `circuit` holds for the public inputs `instances`, one slice per instance column.
+///
+/// The witness is not checked: a circuit that does not hold yields a proof that verifiers refuse.
+///
+/// # Errors
+/// `InvalidInstances` for a wrong number of columns, `Internal` if halo2 fails, which with the Keccak
+/// transcript it does for a circuit that declares more degree than it has.
 ///
 /// # Panics
 /// If `synthesize` fails or assigns an unknown value, since halo2 unwraps both.
-pub fn prove<C: Circuit<Fr>>(
+pub fn prove_with<C: Circuit<Fr>>(
+    transcript: TranscriptKind,
     params: &ParamsKZG<Bn256>,
     pk: &ProvingKey<G1Affine>,
     circuit: &C,
@@ -80,21 +105,58 @@ pub fn prove<C: Circuit<Fr>>(
         circuit: Held::Borrowed(circuit),
         progress: Some(progress),
     };
-    let mut transcript = ReportingWriter::new(pk.get_vk().cs(), progress);
-    create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, Challenge, _, _, _>(
+    let work = Work {
         params,
         pk,
-        &[observed],
-        &[instances],
-        rng,
-        &mut transcript,
-    )
-    .map_err(|source| ProofError::Internal { source })?;
+        observed,
+        instances,
+        progress,
+    };
+    let proof = match transcript {
+        TranscriptKind::Poseidon => {
+            let written = work.write::<Challenge, _>(transcript::poseidon(), rng)?;
+            written.finalize()
+        }
+        TranscriptKind::Keccak => {
+            let written = work.write::<KeccakChallenge, _>(Keccak::default(), rng)?;
+            written.finalize()
+        }
+    };
     progress(Progress {
         phase: Phase::Opening,
         percent: Phase::Verifying.percent_at_start(),
     });
-    Ok(transcript.finalize())
+    Ok(proof)
+}
+
+/// A proof that is to be made.
+struct Work<'a, C> {
+    params: &'a ParamsKZG<Bn256>,
+    pk: &'a ProvingKey<G1Affine>,
+    observed: Observed<'a, C>,
+    instances: &'a [&'a [Fr]],
+    progress: ProgressSink<'a>,
+}
+
+impl<C: Circuit<Fr>> Work<'_, C> {
+    /// Writes it to a transcript.
+    fn write<E, T>(self, inner: T, rng: impl RngCore + CryptoRng) -> Result<T, ProofError>
+    where
+        E: EncodedChallenge<G1Affine>,
+        T: TranscriptWrite<G1Affine, E>,
+    {
+        let mut transcript = ReportingWriter::new(inner, self.pk.get_vk().cs(), self.progress);
+        create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, E, _, _, _>(
+            self.params,
+            self.pk,
+            &[self.observed],
+            &[self.instances],
+            rng,
+            &mut transcript,
+        )
+        .map_err(|source| ProofError::Internal { source })?;
+        Ok(transcript.into_inner())
+    }
 }
 
 /// Checks a proof with halo2's verifier. For our own proofs and for tests, see the module.

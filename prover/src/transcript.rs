@@ -1,20 +1,25 @@
-//! The transcript of inner proofs: Poseidon over BN254's scalar field, as snark-verifier's
+//! The transcripts proofs are written with, and the reports they give of the work.
+//!
+//! That of inner proofs is here: Poseidon over BN254's scalar field, as snark-verifier's
 //! aggregation circuits read it.
 //!
 //! Width 3, rate 2, 8 full and 57 partial rounds, plain (not "secure") MDS generation; a point is
 //! absorbed as its two coordinates reduced into the scalar field and written compressed. The
-//! prover's side is wrapped so that each value that enters it is reported ([`Phase`]); the wrapper
-//! changes no byte.
+//! prover's side of either is wrapped so that each value that enters it is reported ([`Phase`]); the
+//! wrapper changes no byte. That of the final proof is in `keccak`.
+
+mod keccak;
 
 use std::io;
 
 use halo2_proofs::plonk::ConstraintSystem;
-use halo2_proofs::transcript::{Transcript, TranscriptWrite};
+use halo2_proofs::transcript::{EncodedChallenge, Transcript, TranscriptWrite};
 use halo2curves::bn256::{Fr, G1Affine};
 use snark_verifier::loader::native::NativeLoader;
 use snark_verifier::system::halo2::transcript::halo2::{ChallengeScalar, PoseidonTranscript};
 
 use crate::progress::{Phase, Progress, ProgressSink};
+pub(crate) use keccak::{Keccak, KeccakChallenge};
 
 /// Parameters of the permutation.
 const WIDTH: usize = 3;
@@ -25,11 +30,16 @@ const PARTIAL_ROUNDS: usize = 57;
 const SECURE_MDS: usize = 0;
 
 /// The transcript over a stream of proof bytes.
-type Poseidon<S> =
+pub(crate) type Poseidon<S> =
     PoseidonTranscript<G1Affine, NativeLoader, S, WIDTH, RATE, FULL_ROUNDS, PARTIAL_ROUNDS>;
 
 /// A challenge of this transcript.
 pub(crate) type Challenge = ChallengeScalar<G1Affine>;
+
+/// A writer of proof bytes.
+pub(crate) fn poseidon() -> Poseidon<Vec<u8>> {
+    Poseidon::new::<SECURE_MDS>(Vec::new())
+}
 
 /// A reader over proof bytes; what it leaves in `proof` was not part of the proof.
 pub(crate) fn reader<'a, 'b>(proof: &'a mut &'b [u8]) -> Poseidon<&'a mut &'b [u8]> {
@@ -65,27 +75,27 @@ impl Milestones {
 }
 
 /// The writing side, which reports what passes.
-pub(crate) struct ReportingWriter<'a> {
-    inner: Poseidon<Vec<u8>>,
+pub(crate) struct ReportingWriter<'a, T> {
+    inner: T,
     points: usize,
     milestones: Milestones,
     sink: ProgressSink<'a>,
 }
 
-impl<'a> ReportingWriter<'a> {
-    /// An empty transcript for a circuit with this constraint system.
-    pub(crate) fn new(cs: &ConstraintSystem<Fr>, sink: ProgressSink<'a>) -> Self {
+impl<'a, T> ReportingWriter<'a, T> {
+    /// Around an empty transcript, for a circuit with this constraint system.
+    pub(crate) fn new(inner: T, cs: &ConstraintSystem<Fr>, sink: ProgressSink<'a>) -> Self {
         Self {
-            inner: Poseidon::new::<SECURE_MDS>(Vec::new()),
+            inner,
             points: 0,
             milestones: Milestones::new(cs),
             sink,
         }
     }
 
-    /// The proof.
-    pub(crate) fn finalize(self) -> Vec<u8> {
-        self.inner.finalize()
+    /// The transcript.
+    pub(crate) fn into_inner(self) -> T {
+        self.inner
     }
 
     fn report(&self, phase: Phase) {
@@ -96,9 +106,13 @@ impl<'a> ReportingWriter<'a> {
     }
 }
 
-impl Transcript<G1Affine, Challenge> for ReportingWriter<'_> {
-    fn squeeze_challenge(&mut self) -> Challenge {
-        Transcript::<G1Affine, Challenge>::squeeze_challenge(&mut self.inner)
+impl<E, T> Transcript<G1Affine, E> for ReportingWriter<'_, T>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: TranscriptWrite<G1Affine, E>,
+{
+    fn squeeze_challenge(&mut self) -> E {
+        self.inner.squeeze_challenge()
     }
 
     fn common_point(&mut self, point: G1Affine) -> io::Result<()> {
@@ -106,13 +120,17 @@ impl Transcript<G1Affine, Challenge> for ReportingWriter<'_> {
     }
 
     fn common_scalar(&mut self, scalar: Fr) -> io::Result<()> {
-        Transcript::<G1Affine, Challenge>::common_scalar(&mut self.inner, scalar)
+        self.inner.common_scalar(scalar)
     }
 }
 
-impl TranscriptWrite<G1Affine, Challenge> for ReportingWriter<'_> {
+impl<E, T> TranscriptWrite<G1Affine, E> for ReportingWriter<'_, T>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: TranscriptWrite<G1Affine, E>,
+{
     fn write_point(&mut self, point: G1Affine) -> io::Result<()> {
-        TranscriptWrite::<G1Affine, Challenge>::write_point(&mut self.inner, point)?;
+        self.inner.write_point(point)?;
         self.points += 1;
         let Milestones {
             advice,
@@ -132,6 +150,6 @@ impl TranscriptWrite<G1Affine, Challenge> for ReportingWriter<'_> {
     }
 
     fn write_scalar(&mut self, scalar: Fr) -> io::Result<()> {
-        TranscriptWrite::<G1Affine, Challenge>::write_scalar(&mut self.inner, scalar)
+        self.inner.write_scalar(scalar)
     }
 }

@@ -10,7 +10,8 @@
 //! * [`KeyDescription`]: a halo2 verifying key as plain, versioned, canonical bytes. It names the
 //!   circuit, the transcript and the reference string (through `[s]_2`), so that checking a proof
 //!   needs neither halo2 nor a file of curve points.
-//! * [`verify_plonk`]: decides one proof against one key.
+//! * [`verify_plonk`]: decides one proof against one key; [`verify_accumulating`] decides one whose
+//!   public inputs start with an [`accumulator`], together with the accumulator.
 //!
 //! Invariants: no untrusted byte makes this crate panic, allocate without bound or reduce a number
 //! modulo a field; two different byte strings never decode to the same key, point or scalar.
@@ -29,6 +30,7 @@
     )
 )]
 
+pub mod accumulator;
 pub mod bundle;
 pub mod checkpoint;
 pub mod container;
@@ -44,5 +46,5 @@ pub mod transcript;
 
 pub use field::EncodingError;
 pub use key::{KeyDescription, KeyError, KeyParts};
-pub use plonk::{PlonkError, verify_plonk};
+pub use plonk::{PlonkError, verify_accumulating, verify_plonk};
 pub use transcript::TranscriptKind;

@@ -37,6 +37,7 @@ mod openings;
 use ark_bn254::Fr;
 use thiserror::Error;
 
+use crate::accumulator::{Accumulator, AccumulatorError};
 use crate::field::EncodingError;
 use crate::key::{KeyDescription, index};
 use crate::shplonk;
@@ -50,7 +51,8 @@ pub(crate) use openings::Openings;
 
 /// Decides whether `proof` shows that `instances` satisfy the circuit of `key`.
 ///
-/// `instances` has one list of public inputs for each instance column.
+/// `instances` has one list of public inputs for each instance column. If the circuit exposes an
+/// accumulator, this is not the function to ask: it takes the accumulator for numbers.
 ///
 /// # Errors
 /// Says why the proof is refused. Except for [`PlonkError::Internal`], which is a bug of this crate,
@@ -59,6 +61,36 @@ pub fn verify_plonk(
     key: &KeyDescription,
     instances: &[Vec<Fr>],
     proof: &[u8],
+) -> Result<(), PlonkError> {
+    verify(key, instances, proof, None)
+}
+
+/// Decides as [`verify_plonk`], for a circuit whose first public inputs are an [`Accumulator`], and
+/// decides the accumulator's claim as well.
+///
+/// Both are one pairing check: with f a challenge drawn after the whole proof has been absorbed,
+/// the accumulator's points times f are added to the opening's. The opening says A = O and the
+/// accumulator B = O for A = F + u W' - s W' and B = lhs - s rhs; the sum says A + f B = O. The
+/// transcript has absorbed all that A and B are computed from, so unless both are O there is one f
+/// at most, among 2^254, for which the sum is.
+///
+/// # Errors
+/// As [`verify_plonk`], and [`PlonkError::InvalidAccumulator`].
+pub fn verify_accumulating(
+    key: &KeyDescription,
+    instances: &[Vec<Fr>],
+    proof: &[u8],
+) -> Result<(), PlonkError> {
+    let inputs = instances.first().map_or(&[][..], Vec::as_slice);
+    let accumulator = Accumulator::from_inputs(inputs)?;
+    verify(key, instances, proof, Some(&accumulator))
+}
+
+fn verify(
+    key: &KeyDescription,
+    instances: &[Vec<Fr>],
+    proof: &[u8],
+    accumulator: Option<&Accumulator>,
 ) -> Result<(), PlonkError> {
     let parts = key.parts();
     check_instances(&parts.instance_lens, instances)?;
@@ -92,7 +124,7 @@ pub fn verify_plonk(
         &instance_evaluations,
     )?;
     let openings = openings::list(parts, &point, &commitments, &evaluations, quotient)?;
-    shplonk::verify(&mut transcript, &openings, parts)
+    shplonk::verify(&mut transcript, &openings, parts, accumulator)
 }
 
 fn check_instances(lens: &[u32], instances: &[Vec<Fr>]) -> Result<(), PlonkError> {
@@ -158,6 +190,9 @@ pub enum PlonkError {
         /// Why it is refused.
         source: EncodingError,
     },
+    /// The public inputs do not start with an accumulator.
+    #[error(transparent)]
+    InvalidAccumulator(#[from] AccumulatorError),
     /// A challenge came out where a denominator is zero. It does not happen by chance.
     #[error("a challenge of the transcript falls on a point the protocol excludes")]
     DegenerateChallenge,

@@ -15,6 +15,8 @@
 //!
 //! * The paper's one challenge is two: polynomials opened at the same set of points are folded with
 //!   powers of y, the sets with powers of v (c_j = v^set y^position).
+//! * The claim of an accumulator joins step 3, times a challenge drawn after W' (see
+//!   [`crate::plonk::verify_accumulating`]).
 //! * L is divided by Z_(T\S_0)(u), with S_0 the first set, which makes the factor of W the small
 //!   Z_(S_0)(u).
 
@@ -25,6 +27,7 @@ use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{AdditiveGroup, Field, One, Zero};
 
+use crate::accumulator::Accumulator;
 use crate::key::KeyParts;
 use crate::plonk::{Openings, PlonkError, powers};
 use crate::transcript::Transcript;
@@ -33,11 +36,13 @@ const INTERNAL: PlonkError = PlonkError::Internal {
     what: "the multi-opening",
 };
 
-/// Reads the two commitments of the opening argument and decides it.
+/// Reads the two commitments of the opening argument and decides it, with the accumulator's claim if
+/// there is one.
 pub(crate) fn verify(
     transcript: &mut Transcript<'_>,
     openings: &Openings,
     parts: &KeyParts,
+    accumulator: Option<&Accumulator>,
 ) -> Result<(), PlonkError> {
     check_conflicts(openings)?;
     let sets = group(openings)?;
@@ -88,10 +93,17 @@ pub(crate) fn verify(
     terms.add(-first_vanishing, w);
     terms.add(u, w_prime);
 
-    // e(W', [s]_2) e(-(F + u W'), [1]_2) = 1
+    let mut left = w_prime.into_group();
+    if let Some(Accumulator { lhs, rhs }) = accumulator {
+        let fold = transcript.challenge();
+        left += *rhs * fold;
+        terms.add(fold, *lhs);
+    }
+
+    // e(W' + f rhs, [s]_2) e(-(F + u W' + f lhs), [1]_2) = 1
     let right = -terms.sum()?;
     let check = Bn254::multi_pairing(
-        [w_prime, right.into_affine()],
+        [left.into_affine(), right.into_affine()],
         [parts.s_g2, G2Affine::generator()],
     );
     if check.is_zero() {
