@@ -10,6 +10,7 @@
 //! What it does not do: it does not decide whether a proof of somebody else is believed; that is
 //! the `verifier` crate's work, which shares no code with this one.
 
+pub mod aggregate;
 pub mod export;
 pub mod keys;
 pub mod progress;

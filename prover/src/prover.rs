@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use api::jobs::JobKind;
+use circuits::aggregation::{Protocol, inner_protocol};
 use circuits::chunk::ChunkShape;
 use circuits::convert::to_native;
 use circuits::data::DataShape;
@@ -91,6 +92,17 @@ impl Prover {
             JobKind::Chunk => &self.chunk.description,
             JobKind::Data => &self.data.description,
         }
+    }
+
+    /// How aggregation verifies proofs of a circuit.
+    #[must_use]
+    pub fn inner_protocol(&self, kind: JobKind) -> Protocol {
+        let (ready, public_inputs) = match kind {
+            JobKind::Chunk => (&self.chunk, instance::chunk::LEN),
+            JobKind::Data => (&self.data, instance::data::LEN),
+        };
+        let key = ready.keys.pk.get_vk();
+        inner_protocol(ready.string.params(), key, public_inputs, false)
     }
 
     /// Whether both verifying keys came from the cache.
