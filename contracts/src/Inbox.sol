@@ -70,6 +70,8 @@ contract Inbox is Events {
 
     constructor(Rollup rollup_, Bridge bridge_, uint128 feeBaseWei_) {
         if (address(rollup_.inbox()) != address(this) || address(bridge_.inbox()) != address(this)) revert Miswired();
+        // a full queue must not ask for more than _checkFee takes
+        if (uint256(feeBaseWei_) << FEE_STEPS > type(uint64).max) revert AmountTooLarge(feeBaseWei_);
         Timing memory timing = rollup_.timing();
         rollup = rollup_;
         bridge = bridge_;

@@ -9,11 +9,11 @@ uint256 constant WORD_BYTES = 31;
 // Words of one inbox item.
 uint256 constant ITEM_WORDS = 5;
 // Bytes of one inbox item.
-uint256 constant ITEM_BYTES = ITEM_WORDS * WORD_BYTES;
+uint256 constant ITEM_BYTES = 155;
 // Words of one withdrawal.
 uint256 constant WITHDRAWAL_WORDS = 2;
 // Bytes of one withdrawal.
-uint256 constant WITHDRAWAL_BYTES = WITHDRAWAL_WORDS * WORD_BYTES;
+uint256 constant WITHDRAWAL_BYTES = 62;
 // Withdrawals of one batch: bounds the gas of its Merkle root.
 uint256 constant WITHDRAWALS_PER_BATCH_MAX = 512;
 // Inbox items that always fit one batch alone, whatever they hold.

@@ -5,6 +5,7 @@ import {Batch, Certificate, Header, StoredBatch, WordHashes, Words} from "./Batc
 import {Events, Mode} from "./Events.sol";
 import {Field} from "./Field.sol";
 import {Inbox} from "./Inbox.sol";
+import {ItemChain} from "./ItemChain.sol";
 import {
     EVIDENCE_SECONDS,
     EXIT_WINDOW_SECONDS,
@@ -14,7 +15,6 @@ import {
     Timing,
     WITHDRAWALS_PER_BATCH_MAX,
     WITHDRAWAL_BYTES,
-    WITHDRAWAL_WORDS,
     WORD_BYTES,
     epochOf
 } from "./Params.sol";
@@ -111,11 +111,12 @@ contract Rollup is Events {
         Field.check(genesisRoot);
         // height and inbox count of genesis are 0
         if (genesisCounters >> 64 != 0) revert WrongStart(genesisRoot, genesisCounters);
-        uint256 commitable = uint256(timing_.enforced) + timing_.proofWindow + timing_.proofTime;
+        // how long a forced exit may take
+        uint256 forcedExit = uint256(timing_.enforced) + timing_.proofWindow + timing_.proofTime;
         if (
             timing_.proofTime == 0 || timing_.proofWindow == 0 || timing_.overdue >= timing_.enforced
-                || timing_.desert <= commitable + PAUSE_SECONDS_MAX
-                || timelock_.delaySeconds() <= uint256(timing_.enforced) + timing_.proofTime + EXIT_WINDOW_SECONDS
+                || timing_.desert <= forcedExit + PAUSE_SECONDS_MAX
+                || timelock_.delaySeconds() <= forcedExit + PAUSE_SECONDS_MAX + EXIT_WINDOW_SECONDS
                 || validators_.unbondingSeconds()
                     <= uint256(validators_.handoverSeconds()) + timing_.proofWindow + EVIDENCE_SECONDS
         ) revert BadTiming();
@@ -293,10 +294,7 @@ contract Rollup is Events {
             words.length % ITEM_BYTES != 0 || items > INBOX_PER_BATCH_MAX || to != from + items
                 || header.countersAfter >> 192 != 0
         ) revert WrongInboxCount(to, from, items);
-        bytes32 rolling = inbox.rollingAt(from);
-        for (uint256 place = 0; place < words.length; place += ITEM_BYTES) {
-            rolling = keccak256(abi.encodePacked(rolling, words[place:place + ITEM_BYTES]));
-        }
+        bytes32 rolling = ItemChain.fold(inbox.rollingAt(from), words);
         if (to > inbox.count() || rolling != inbox.rollingAt(to)) revert InboxMismatch(from, to);
         if (items < INBOX_PER_BATCH_MAX && to < inbox.count() && inbox.timeOf(to) + overdueSeconds < baseTime) {
             revert ItemLeftOut(to);

@@ -10,9 +10,9 @@ import {WITHDRAWAL_BYTES} from "./Params.sol";
 /// one leaf is that leaf, of none zero. Leaves and nodes cannot be confused, and a leaf names its batch and index, so
 /// the length of a path needs no bound beyond what its index has bits for.
 library WithdrawalTree {
-    /// The leaf of a withdrawal.
+    /// The leaf of a withdrawal, whose words are the first 62 bytes of `words`.
     function leaf(uint64 batchNumber, uint256 index, bytes calldata words) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(bytes1(0x00), uint256(batchNumber), index, words));
+        return _leaf(batchNumber, index, words, 0);
     }
 
     /// The root over all withdrawals of a batch: `withdrawals` holds 62 bytes for each.
@@ -21,7 +21,7 @@ library WithdrawalTree {
         if (count == 0) return 0;
         bytes32[] memory nodes = new bytes32[](count + 1); // one more: the last level may need filling up
         for (uint256 i = 0; i < count; ++i) {
-            nodes[i] = leaf(batchNumber, i, withdrawals[i * WITHDRAWAL_BYTES:(i + 1) * WITHDRAWAL_BYTES]);
+            nodes[i] = _leaf(batchNumber, i, withdrawals, i * WITHDRAWAL_BYTES);
         }
         while (count > 1) {
             if (count % 2 == 1) nodes[count] = 0;
@@ -38,6 +38,22 @@ library WithdrawalTree {
         top = start;
         for (uint256 i = 0; i < path.length; ++i) {
             top = (index >> i) & 1 == 0 ? node(top, path[i]) : node(path[i], top);
+        }
+    }
+
+    function _leaf(uint64 batchNumber, uint256 index, bytes calldata words, uint256 offset)
+        private
+        pure
+        returns (bytes32 hash)
+    {
+        assembly ("memory-safe") {
+            // 127 bytes at the free memory, which is not claimed
+            let free := mload(0x40)
+            mstore8(free, 0x00)
+            mstore(add(free, 1), batchNumber)
+            mstore(add(free, 33), index)
+            calldatacopy(add(free, 65), add(words.offset, offset), WITHDRAWAL_BYTES)
+            hash := keccak256(free, 127)
         }
     }
 

@@ -221,7 +221,7 @@ contract RollupTest is Stage {
         equal(rollup.committedCount(), 1, "back to the proven one");
         Draft memory third = draft(randomWords(2, 3), "", 0);
         expectRefused(certify(third, 3), abi.encodeWithSelector(Rollup.VersionInactive.selector, VERSION));
-        address verifierTwo = create("Stage.sol:HashVerifier", "");
+        address verifierTwo = createTest("Stage.sol:HashVerifier", "");
         vm.startPrank(address(timelock));
         verifiers.add(2, verifierTwo, 0, 0, 0);
         vm.stopPrank();

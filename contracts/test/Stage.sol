@@ -58,6 +58,8 @@ abstract contract Stage is Test {
     IPoseidon4 internal poseidon;
     IFinalVerifier internal verifier;
 
+    /// Validators of the first set.
+    uint256 internal setSize = 4;
     /// Keys by ascending address, and the packed set of weight 1 each.
     uint256[] internal keys;
     bytes internal seats;
@@ -70,9 +72,9 @@ abstract contract Stage is Test {
 
     function deploy(uint256 genesisRoot, uint64 leafCount) internal {
         vm.warp(1_700_000_000);
-        (keys, seats) = makeSet(4, 100);
+        (keys, seats) = makeSet(setSize, 100);
         poseidon = IPoseidon4(create("PoseidonT5", ""));
-        verifier = IFinalVerifier(create("Stage.sol:HashVerifier", ""));
+        verifier = IFinalVerifier(createTest("Stage.sol:HashVerifier", ""));
         timelock = Timelock(create("Timelock", abi.encode(GOVERNOR, uint64(40 days))));
         bytes32[3] memory digests = [bytes32("key"), "circuit", "reference"];
         verifiers = VerifierRegistry(create("VerifierRegistry", abi.encode(timelock, VERSION, verifier, digests)));
@@ -101,10 +103,18 @@ abstract contract Stage is Test {
         return abi.encode(PARAMS_HASH, root, uint256(leafCount), timing, inbox, validators, verifiers, timelock);
     }
 
-    /// Deploys a compiled contract. Its code is read and not built into each test: the compiler would optimize it anew
-    /// for every one.
-    function create(string memory artifact, bytes memory arguments) internal returns (address made) {
-        bytes memory code = abi.encodePacked(vm.getCode(artifact), arguments);
+    /// Deploys a contract of the project as it stands in artifacts/.
+    function create(string memory name, bytes memory arguments) internal returns (address) {
+        string memory json = vm.readFile(string.concat("artifacts/", name, ".json"));
+        return deployCode(abi.encodePacked(vm.parseJsonBytes(json, ".bytecode"), arguments));
+    }
+
+    /// Deploys a contract of the tests.
+    function createTest(string memory artifact, bytes memory arguments) internal returns (address) {
+        return deployCode(abi.encodePacked(vm.getCode(artifact), arguments));
+    }
+
+    function deployCode(bytes memory code) private returns (address made) {
         bytes memory reason;
         assembly ("memory-safe") {
             made := create(0, add(code, 32), mload(code))
@@ -146,9 +156,7 @@ abstract contract Stage is Test {
             body = abi.encodePacked(body, word >> 96, uint256(uint64(word >> 32)));
         }
         bytes32 high = "QUORATE/protocol/validator_set/v";
-        return keccak256(
-            abi.encodePacked(32 * (2 * count + 1), body, uint256(33), high, bytes32("1"))
-        );
+        return keccak256(abi.encodePacked(32 * (2 * count + 1), body, uint256(33), high, bytes32("1")));
     }
 
     function signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
@@ -200,9 +208,8 @@ abstract contract Stage is Test {
 
     /// Signs what stands there.
     function resign(Draft memory one, uint256 count) internal view returns (Draft memory) {
-        bytes32 digest = rollup.commitmentDigest(
-            one.header, one.words, one.certificate.lastHeight, one.certificate.lastBlock
-        );
+        bytes32 digest =
+            rollup.commitmentDigest(one.header, one.words, one.certificate.lastHeight, one.certificate.lastBlock);
         one.certificate.validators = seats;
         one.certificate.signatures = signatures(keys, count, digest);
         return one;
@@ -274,7 +281,7 @@ abstract contract Stage is Test {
     }
 
     function yes() private returns (address) {
-        return create("Stage.sol:YesVerifier", "");
+        return createTest("Stage.sol:YesVerifier", "");
     }
 
     /// Where VerifierRegistry keeps the code hash of version 1.
@@ -305,9 +312,7 @@ abstract contract Stage is Test {
         uint256 fee = inbox.fee();
         vm.prank(owner);
         number = inbox.forceExit{value: fee}(from, token);
-        itemWords.push(
-            inbox.encode(Inbox.Request(inbox.FORCED_EXIT(), from, 0, token, 0, address(0), 0, 0), owner)
-        );
+        itemWords.push(inbox.encode(Inbox.Request(inbox.FORCED_EXIT(), from, 0, token, 0, address(0), 0, 0), owner));
     }
 
     // Words -----------------------------------------------------------------------------------------------------
