@@ -54,6 +54,14 @@ bench: build ## measures us beside the peers; also target/report/bench.json (bui
 	@$(call place,$(BENCH))
 	target/release/$(BENCH)
 
+.PHONY: contracts
+contracts: setup ## builds the Solidity contracts and writes contracts/artifacts (1 min / seconds)
+	@scripts/contracts
+
+.PHONY: contracts-test
+contracts-test: setup ## tests the contracts with forge, without Rust (2 min / 1 min)
+	@scripts/contracts --test
+
 .PHONY: soak
 soak: build ## runs the tests at full length: more kills, mutations and random cases (hours)
 	@QUORATE_SOAK=1 scripts/test-report target/report/soak.log cargo test $(CARGO_FLAGS) --no-fail-fast

@@ -17,9 +17,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     account::{L1Address, LeafKey},
     codec::{integer_to_field, split_low},
+    hash::keccak256,
     number::{Amount, LeafIndex, TokenId},
     params::ITEM_WORDS,
-    words::{Word, WordReader, WordWriter},
+    words::{Word, WordReader, WordWriter, sequence_bytes},
 };
 
 /// Type of an inbox item, 4 bits.
@@ -90,6 +91,13 @@ pub struct InboxRequest {
 }
 
 impl InboxItem {
+    /// The base layer's hash over all items up to and with this one: keccak256(hash before, 155 bytes); zero before the
+    /// first.
+    #[must_use]
+    pub fn rolling_hash(&self, before: &[u8; 32]) -> [u8; 32] {
+        keccak256(&[&before[..], &sequence_bytes(&self.0)].concat())
+    }
+
     /// Reads the words; never fails.
     #[must_use]
     pub fn request(&self) -> InboxRequest {

@@ -45,6 +45,7 @@ pub mod tree;
 pub mod validator;
 pub mod validity;
 pub mod vote;
+pub mod withdrawal;
 pub mod witness;
 pub mod words;
 
