@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Sealed, TxEip1559};
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, Bytes, TxKind, U256};
 
 use crate::base_layer::{
     BaseLayer, BaseLayerError, BlockAt, Culprit, Fees, NonceAt, Receipt, Rejection,
