@@ -39,7 +39,7 @@ pub(crate) const EVERY_ROOM: &[&str] = &[
 /// Sockets, files and runtimes, for rooms that compute and nothing else.
 const NO_WORLD: &[&str] = &["std::fs", "std::net", "std::process", "std::env"];
 
-/// All rooms. `settlement` arrives with its own issue; its row stands so that its door is known.
+/// All rooms.
 pub(crate) const ROOMS: [Room; 10] = [
     Room {
         name: "protocol",

@@ -1,0 +1,38 @@
+//! The base layer: everything that speaks to the chain on which the rollup settles.
+//!
+//! The entry is the trait [`BaseLayer`]. Two implementations: [`EmbeddedChain`], a development chain in
+//! this process on revm, and [`EthereumClient`], an Ethereum node over JSON-RPC that is believed only
+//! where hashes show it to be right. One conformance suite runs on both. Above them, generic over the
+//! trait: [`Follower`] keeps a consumer in step with the chain, through reorganisations and never below
+//! what is final, and [`Submitter`] gets transactions included once.
+//!
+//! Not here: the contracts (Solidity, `contracts/`), any decision to believe a proof (`verifier`), and
+//! what the rollup does with what it reads (`sequencer`). Why it is built so: docs/adr/0019.
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod base_layer;
+mod embedded;
+mod ethereum;
+mod follower;
+mod proof;
+mod signer;
+mod submitter;
+
+pub use base_layer::{
+    BaseLayer, BaseLayerError, BlockAt, Call, Contradiction, Culprit, Fees, Log, LogFilter,
+    NonceAt, Receipt, Rejection, Transaction,
+};
+pub use embedded::{
+    BlockPlan, ChainError, EmbeddedChain, EmbeddedConfig, Finality, Mining, Orphans, Reorg,
+};
+pub use ethereum::{EthereumClient, EthereumConfig};
+pub use follower::{BlockMark, FollowEvent, Follower, FollowerError};
+pub use proof::{ProofError, SlotProof, StateProof};
+pub use signer::{DEVELOPMENT_CHAIN_ID, SignedTransaction, SignerError, TransactionSigner};
+pub use submitter::{
+    Flight, FlightId, Intent, Progress, Submitter, SubmitterConfig, SubmitterError, Version,
+};
