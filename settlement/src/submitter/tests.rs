@@ -2,7 +2,7 @@
 //!
 //! "Once" is counted in logs of the canonical chain: each intent has call data of its own, which the contract logs.
 
-use alloy_primitives::bytes;
+use alloy_primitives::{U256, bytes};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
