@@ -70,48 +70,60 @@ fn wrong_slope_is_refused() {
 fn wrong_x_is_refused() {
     let failure = failure_with(|_, line| line.x += Fq::one());
     assert_eq!(failure.as_deref(), Some("x modulo r"));
+    let failure = failure_with(|_, line| line.from_x += Fq::one());
+    assert_eq!(failure.as_deref(), Some("x modulo r"));
+}
+
+/// Changes the last-but-`back` addition and makes slopes and results after it fit.
+fn failure_with_fitting(back: usize, change: impl Fn(&mut Digit, &mut Line)) -> Option<String> {
+    let (circuit, mut blocks) = circuit();
+    let last = blocks
+        .iter()
+        .rposition(|block| matches!(block, Block::Add { .. }));
+    let first = last.expect("a sum has additions") - back;
+    let Block::Add { line, .. } = &blocks[first - 1] else {
+        panic!("additions follow additions");
+    };
+    let y = line.slope * (line.right.x - line.x) - signed(line.right, line.negative).y;
+    let mut running = G1Affine { x: line.x, y };
+    for (index, block) in blocks.iter_mut().enumerate().skip(first) {
+        match block {
+            Block::Add { digit, line, .. } => {
+                if index == first {
+                    change(digit, line);
+                }
+                let (slope, sum) = curve::add(running, signed(line.right, line.negative));
+                (line.slope, line.from_x, line.x) = (slope, running.x, sum.x);
+                running = sum;
+            }
+            Block::Finish { y, .. } => *y = running.y,
+            _ => panic!("a sum ends in additions and y"),
+        }
+    }
+    failure(&circuit, &blocks)
 }
 
 #[test]
 fn flipped_digit_is_refused() {
     let failure = failure_with(|digit, _| digit.negative = !digit.negative);
-    assert_eq!(failure.as_deref(), Some("link"));
-    let failure = failure_with(|digit, line| {
+    assert_eq!(failure.as_deref(), Some("digits"));
+    let failure = failure_with(|_, line| line.negative = !line.negative);
+    assert_eq!(failure.as_deref(), Some("slope modulo r"));
+    // everything fits, and the digits sum to another scalar
+    assert_eq!(failure_with_fitting(1, |_, _| ()), None);
+    let failure = failure_with_fitting(1, |digit, line| {
         digit.negative = !digit.negative;
         line.negative = !line.negative;
     });
-    assert!(failure.is_some());
+    assert_eq!(failure.as_deref(), Some("link"));
 }
 
 #[test]
 fn another_points_multiple_is_refused() {
-    let failure = failure_with(|_, line| line.right = G1Affine::generator());
-    assert!(failure.is_some());
-    // with a slope and a result that fit the other point: only the selection sees it
-    let (circuit, mut blocks) = circuit();
-    let index = blocks
-        .iter()
-        .rposition(|block| matches!(block, Block::Add { .. }))
-        .expect("a sum has additions");
-    let Block::Add { line, .. } = &mut blocks[index - 1] else {
-        panic!("the last addition follows another one");
-    };
-    let running = *line;
-    let y =
-        running.slope * (running.right.x - running.x) - signed(running.right, running.negative).y;
-    let from = G1Affine { x: running.x, y };
-    let (slope, sum) = curve::add(from, G1Affine::generator());
-    if let Block::Add { line, .. } = &mut blocks[index] {
-        (line.right, line.slope, line.x) = (G1Affine::generator(), slope, sum.x);
+    for back in [0, 1] {
+        let failure = failure_with_fitting(back, |_, line| line.right = G1Affine::generator());
+        assert_eq!(failure.as_deref(), Some("selection"));
     }
-    if let Some(Block::Finish { y, .. }) = blocks.get_mut(index + 1) {
-        *y = sum.y;
-    }
-    assert_eq!(failure_of(&circuit, &blocks), "selection");
-}
-
-fn failure_of(circuit: &HostCircuit, blocks: &[Block]) -> String {
-    failure(circuit, blocks).unwrap_or_default()
 }
 
 #[test]
