@@ -89,13 +89,12 @@ contract Inbox is Events {
         returns (uint64 number)
     {
         if (l1Owner == address(0)) revert ZeroOwner();
-        if (waiting() >= queueMax / 2) revert QueueFull(waiting());
         if (token == 0 && msg.value < amount) revert FeeTooLow(msg.value, amount + fee());
         uint256 paid = msg.value - (token == 0 ? amount : 0);
         _checkFee(paid);
         uint256 received = bridge.takeDeposit{value: msg.value}(token, msg.sender, amount);
         if (received == 0) revert ZeroAmount();
-        return _append(Request(DEPOSIT, 0, to, token, received, l1Owner, keyX, keyY), paid);
+        return _append(Request(DEPOSIT, 0, to, token, received, l1Owner, keyX, keyY), paid, queueMax / 2);
     }
 
     /// Moves `amount` from leaf `from`, whose l1_owner is the sender, to leaf `to`.
@@ -169,10 +168,9 @@ contract Inbox is Events {
     }
 
     function _force(Request memory request) private returns (uint64) {
-        if (waiting() >= queueMax) revert QueueFull(waiting());
         _checkFee(msg.value);
         bridge.takeFee{value: msg.value}();
-        return _append(request, msg.value);
+        return _append(request, msg.value, queueMax);
     }
 
     function _checkFee(uint256 paid) private view {
@@ -180,7 +178,9 @@ contract Inbox is Events {
         if (paid > type(uint64).max) revert AmountTooLarge(paid); // 18 ETH: a slip, and the total stays far below 2^128
     }
 
-    function _append(Request memory request, uint256 paid) private returns (uint64 number) {
+    /// Checks the queue last: a token that is deposited may have enqueued items of its own by then.
+    function _append(Request memory request, uint256 paid, uint64 limit) private returns (uint64 number) {
+        if (waiting() >= limit) revert QueueFull(waiting());
         if (rollup.mode() == Mode.Desert) revert InDesert();
         bytes memory words = encode(request, msg.sender);
         number = count();
