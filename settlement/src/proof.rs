@@ -68,7 +68,6 @@ pub(crate) fn absent_account() -> TrieAccount {
         balance: U256::ZERO,
         storage_root: EMPTY_ROOT_HASH,
         code_hash: KECCAK256_EMPTY,
-        ..TrieAccount::default()
     }
 }
 
@@ -80,7 +79,7 @@ impl StateProof {
     pub fn verify(&self, state_root: B256) -> Result<(), ProofError> {
         // Since EIP-161 no empty account is in the state, so the empty one is an absent one.
         let present = self.account != absent_account();
-        let value = present.then(|| alloy_rlp::encode(&self.account));
+        let value = present.then(|| alloy_rlp::encode(self.account));
         let key = Nibbles::unpack(keccak256(self.address));
         verify_proof(state_root, key, value, &self.nodes).map_err(|error| ProofError::Account {
             address: self.address,

@@ -164,7 +164,6 @@ impl State {
                 balance: change.info.balance,
                 storage_root,
                 code_hash: change.info.code_hash,
-                ..TrieAccount::default()
             };
             account.leaf.set(height, Some(leaf));
             for (slot, value) in change.storage {

@@ -188,7 +188,6 @@ pub(super) fn proof(
             balance: answer.balance,
             storage_root: answer.storage_hash,
             code_hash: answer.code_hash,
-            ..TrieAccount::default()
         },
         nodes: answer.account_proof,
         slots: slot_proofs.collect(),
