@@ -11,7 +11,6 @@ use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, Error};
 use halo2curves::bn256::Fr;
 
-use super::block::Grid;
 use super::chip::ForeignChip;
 use super::integer::CHUNK_BITS;
 use super::layout::{DEGREE, ForeignConfig};
@@ -32,8 +31,6 @@ pub struct HostCircuit {
     pub builder: BaseCircuitBuilder<Fr>,
     /// The gadget.
     pub chip: ForeignChip,
-    /// Cells to use instead of the tape's own: for tests of dishonest provers.
-    grid: Option<Grid>,
 }
 
 impl HostCircuit {
@@ -41,18 +38,7 @@ impl HostCircuit {
     #[must_use]
     pub fn new(builder: BaseCircuitBuilder<Fr>) -> Self {
         let chip = ForeignChip::new(builder.range_chip());
-        HostCircuit {
-            builder,
-            chip,
-            grid: None,
-        }
-    }
-
-    /// The same circuit with other cells.
-    #[must_use]
-    pub fn with_grid(mut self, grid: Grid) -> Self {
-        self.grid = Some(grid);
-        self
+        HostCircuit { builder, chip }
     }
 
     /// Rows that the circuit cannot use.
@@ -124,13 +110,7 @@ impl Circuit<Fr> for HostCircuit {
             || "foreign",
             |mut region| {
                 let tape = self.chip.tape();
-                let own = self.grid.is_none().then(|| tape.grid());
-                match self.grid.as_ref().or(own.as_ref()) {
-                    Some(grid) => {
-                        tape.assign_grid(grid, &config.foreign, &mut region, copies, usable)
-                    }
-                    None => Ok(()),
-                }
+                tape.assign(&config.foreign, &mut region, copies, usable)
             },
         )?;
         self.builder.synthesize(config.base, layouter)

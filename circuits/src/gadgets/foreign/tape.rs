@@ -186,33 +186,7 @@ impl Tape {
         copies: Option<&SharedCopyConstraintManager<Fr>>,
         usable_rows: usize,
     ) -> Result<(), Error> {
-        self.assign_grid(
-            &Grid::new(&self.blocks),
-            config,
-            region,
-            copies,
-            usable_rows,
-        )
-    }
-
-    /// Every cell.
-    #[must_use]
-    pub fn grid(&self) -> Grid {
-        Grid::new(&self.blocks)
-    }
-
-    /// [`Tape::assign`] with any cells, honest or not.
-    ///
-    /// # Errors
-    /// Not enough usable rows.
-    pub fn assign_grid(
-        &self,
-        grid: &Grid,
-        config: &ForeignConfig,
-        region: &mut Region<'_, Fr>,
-        copies: Option<&SharedCopyConstraintManager<Fr>>,
-        usable_rows: usize,
-    ) -> Result<(), Error> {
+        let grid = self.grid();
         if grid.rows() > usable_rows {
             return Err(Error::NotEnoughRowsAvailable {
                 current_k: usable_rows.next_power_of_two().trailing_zeros(),
@@ -235,6 +209,12 @@ impl Tape {
             }
         }
         Ok(())
+    }
+
+    /// Every cell.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        Grid::new(&self.blocks)
     }
 
     fn enter(&mut self, point: G1Affine, constant: bool) -> PointId {
