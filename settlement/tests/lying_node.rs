@@ -393,6 +393,8 @@ async fn failures_say_whose_turn_it_is() {
         Answer::Status(503),
         Answer::Status(502),
         Answer::Error(-32_603, "internal error"),
+        // No JSON at all: a proxy speaks in the node's place.
+        Answer::Text("<html>welcome</html>"),
     ] {
         let error = of(answer).await;
         assert!(
@@ -411,7 +413,6 @@ async fn failures_say_whose_turn_it_is() {
     ));
     assert_eq!(stalled.culprit(), Culprit::Time);
     for nonsense in [
-        Answer::Text("<html>welcome</html>"),
         Answer::Result(json!({ "number": "0x1" })),
         Answer::Result(json!("0x1")),
         Answer::Result(json!([[[[[]]]]])),
