@@ -189,7 +189,9 @@ fn mock_prover_accepts_a_verified_proof_and_nothing_else() {
     let rows = 0..host_rows.max(circuit.chip.tape().rows());
     let verdict = |public: &[Fr], rows: std::ops::Range<usize>| {
         let prover = MockProver::run(18, &circuit, vec![public.to_vec()]).expect("it fits");
-        prover.verify_at_rows_par(rows.clone(), rows)
+        // not the parallel check: it asks which cells were assigned, which halo2-axiom does not record
+        let verdict = prover.verify_at_rows(rows.clone(), rows);
+        verdict.map_err(|failures| format!("{:?}", failures.first()))
     };
     assert_eq!(verdict(&public, rows), Ok(()));
 
