@@ -69,9 +69,9 @@ pub(super) fn write_domain(text: &mut Text, shape: &Shape<'_>, memory: &Memory) 
     if iszero(product) {{ refuse() }}
     let inverse := inverted(product)
     for {{ let at := {last} }} gt(at, {before}) {{ at := sub(at, 0x20) }} {{
-        let number := mload(at)
+        let denominator := mload(at)
         mstore(at, mulmod(inverse, mload(add(at, {product_offset})), r))
-        inverse := mulmod(inverse, number, r)
+        inverse := mulmod(inverse, denominator, r)
     }}
     // l_i(x) = w^i (x^n - 1) / (n (x - w^i))
     let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), {rows_inverse}, r), {first}, r)

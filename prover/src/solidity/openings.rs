@@ -21,12 +21,12 @@ use super::text::{
 
 /// Functions of this part. `SUM` is where the sum of commitments lies; a factor lies behind it.
 const FUNCTIONS: &str = "\
-// 1 / number modulo R, as number^(R - 2): the precompile of EIP-198.
-function inverted(number) -> inverse {
+// 1 / denominator modulo R, as its power R - 2: the precompile of EIP-198.
+function inverted(denominator) -> inverse {
     mstore(SUM, 0x20)
     mstore(add(SUM, 0x20), 0x20)
     mstore(add(SUM, 0x40), 0x20)
-    mstore(add(SUM, 0x60), number)
+    mstore(add(SUM, 0x60), denominator)
     mstore(add(SUM, 0x80), sub(R, 2))
     mstore(add(SUM, 0xa0), R)
     if iszero(staticcall(gas(), 0x05, SUM, 0xc0, SUM, 0x20)) { revert(0x00, 0x00) }
