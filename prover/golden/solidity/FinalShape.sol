@@ -98,12 +98,12 @@ contract FinalShape {
                 value := or(or(low, shl(88, middle)), shl(176, high))
             }
 
-            // 1 / number modulo R, as number^(R - 2): the precompile of EIP-198.
-            function inverted(number) -> inverse {
+            // 1 / denominator modulo R, as its power R - 2: the precompile of EIP-198.
+            function inverted(denominator) -> inverse {
                 mstore(0x2300, 0x20)
                 mstore(add(0x2300, 0x20), 0x20)
                 mstore(add(0x2300, 0x40), 0x20)
-                mstore(add(0x2300, 0x60), number)
+                mstore(add(0x2300, 0x60), denominator)
                 mstore(add(0x2300, 0x80), sub(R, 2))
                 mstore(add(0x2300, 0xa0), R)
                 if iszero(staticcall(gas(), 0x05, 0x2300, 0xc0, 0x2300, 0x20)) { revert(0x00, 0x00) }
@@ -241,9 +241,9 @@ contract FinalShape {
                 if iszero(product) { refuse() }
                 let inverse := inverted(product)
                 for { let at := 0x1680 } gt(at, 0x1220) { at := sub(at, 0x20) } {
-                    let number := mload(at)
+                    let denominator := mload(at)
                     mstore(at, mulmod(inverse, mload(add(at, 0x0460)), r))
-                    inverse := mulmod(inverse, number, r)
+                    inverse := mulmod(inverse, denominator, r)
                 }
                 // l_i(x) = w^i (x^n - 1) / (n (x - w^i))
                 let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), 0x2fa2bd3915acd9a9116f049fa77b52fbb39318a757d28acefed26dbda0400001, r), 0x1331db5ea839337cca3fbbe623dbeea504e58b3ed7ef59ad1afd7b9d8a0113cf, r)

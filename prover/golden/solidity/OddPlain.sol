@@ -85,12 +85,12 @@ contract OddPlain {
                 challenge := mod(digest, R)
             }
 
-            // 1 / number modulo R, as number^(R - 2): the precompile of EIP-198.
-            function inverted(number) -> inverse {
+            // 1 / denominator modulo R, as its power R - 2: the precompile of EIP-198.
+            function inverted(denominator) -> inverse {
                 mstore(0x0f60, 0x20)
                 mstore(add(0x0f60, 0x20), 0x20)
                 mstore(add(0x0f60, 0x40), 0x20)
-                mstore(add(0x0f60, 0x60), number)
+                mstore(add(0x0f60, 0x60), denominator)
                 mstore(add(0x0f60, 0x80), sub(R, 2))
                 mstore(add(0x0f60, 0xa0), R)
                 if iszero(staticcall(gas(), 0x05, 0x0f60, 0xc0, 0x0f60, 0x20)) { revert(0x00, 0x00) }
@@ -216,9 +216,9 @@ contract OddPlain {
                 if iszero(product) { refuse() }
                 let inverse := inverted(product)
                 for { let at := 0x0ac0 } gt(at, 0x0900) { at := sub(at, 0x20) } {
-                    let number := mload(at)
+                    let denominator := mload(at)
                     mstore(at, mulmod(inverse, mload(add(at, 0x01c0)), r))
-                    inverse := mulmod(inverse, number, r)
+                    inverse := mulmod(inverse, denominator, r)
                 }
                 // l_i(x) = w^i (x^n - 1) / (n (x - w^i))
                 let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), 0x2ee12bff4a2813286a8dc388cd754d9a3ef2490635eba50cb9c2e5e750800001, r), 0x0dd360411caed09700b52c71a6655715c4d558439e2d34f4307da9a4be13c42e, r)

@@ -98,12 +98,12 @@ contract Thin {
                 value := or(or(low, shl(88, middle)), shl(176, high))
             }
 
-            // 1 / number modulo R, as number^(R - 2): the precompile of EIP-198.
-            function inverted(number) -> inverse {
+            // 1 / denominator modulo R, as its power R - 2: the precompile of EIP-198.
+            function inverted(denominator) -> inverse {
                 mstore(0x1c00, 0x20)
                 mstore(add(0x1c00, 0x20), 0x20)
                 mstore(add(0x1c00, 0x40), 0x20)
-                mstore(add(0x1c00, 0x60), number)
+                mstore(add(0x1c00, 0x60), denominator)
                 mstore(add(0x1c00, 0x80), sub(R, 2))
                 mstore(add(0x1c00, 0xa0), R)
                 if iszero(staticcall(gas(), 0x05, 0x1c00, 0xc0, 0x1c00, 0x20)) { revert(0x00, 0x00) }
@@ -241,9 +241,9 @@ contract Thin {
                 if iszero(product) { refuse() }
                 let inverse := inverted(product)
                 for { let at := 0x1340 } gt(at, 0x0ee0) { at := sub(at, 0x20) } {
-                    let number := mload(at)
+                    let denominator := mload(at)
                     mstore(at, mulmod(inverse, mload(add(at, 0x0460)), r))
-                    inverse := mulmod(inverse, number, r)
+                    inverse := mulmod(inverse, denominator, r)
                 }
                 // l_i(x) = w^i (x^n - 1) / (n (x - w^i))
                 let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), 0x300385d5fb6f3ce964dfa52b147e55ac6de38077e8c5fdb0215a31a8c8200001, r), 0x297b8045c0d50d60df178d496c62923ba6ebef4b56419cd6a1dbfa2a7e92cf8a, r)
