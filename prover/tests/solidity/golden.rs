@@ -10,6 +10,9 @@ use prover::solidity::{COMPILER_VERSION, compiler_settings};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+/// The compiler's version and settings.
+const SETTINGS: &str = "compiler.json";
+
 fn path(file: &str) -> PathBuf {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/solidity");
     PathBuf::from(directory).join(file)
@@ -21,10 +24,19 @@ fn read(file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(complain)
 }
 
+/// Whether golden files are to be written.
+fn updates() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+fn write(file: &str, text: &str) {
+    fs::write(path(file), text).expect("the golden directory is writable");
+}
+
 /// Compares a file with what it has to be, or writes it.
 fn compare(file: &str, text: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(path(file), text).expect("the golden directory is writable");
+    if updates() {
+        write(file, text);
     }
     assert!(
         read(file) == text,
@@ -37,14 +49,21 @@ pub(crate) fn compare_source(contract: &str, source: &str) {
     compare(&format!("{contract}.sol"), source);
 }
 
-/// Compares the compiler's settings with those the script uses.
+/// Compares the compiler's settings with those the script uses, whatever the order of their keys.
 pub(crate) fn compare_settings() {
     let settings = serde_json::json!({
         "version": COMPILER_VERSION,
         "settings": compiler_settings(),
     });
-    let text = serde_json::to_string_pretty(&settings).expect("JSON");
-    compare("compiler.json", &format!("{text}\n"));
+    if updates() {
+        let text = serde_json::to_string_pretty(&settings).expect("JSON");
+        write(SETTINGS, &format!("{text}\n"));
+    }
+    let golden: Value = serde_json::from_str(&read(SETTINGS)).expect("JSON");
+    assert_eq!(
+        golden, settings,
+        "{SETTINGS} is out of date; run make golden"
+    );
 }
 
 /// The code of a contract, compiled from the source in the repository under the settings there.
