@@ -19,7 +19,7 @@ mod rehearsal;
 use std::time::Duration;
 
 use alloy_consensus::{Header, Sealed, TxEip1559};
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, TxKind, U256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use protocol::genesis::GenesisError;
 
 use crate::base_layer::{BaseLayer, BaseLayerError, BlockAt, NonceAt, Rejection};

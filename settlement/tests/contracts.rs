@@ -46,7 +46,9 @@ async fn everything_is_deployed_once_and_found_again() {
     let epochs = ValidatorRegistry::epochsCall { epoch: 0 };
     let first = stage.view(made.validators, &epochs).await;
     assert_eq!(first.setHash, B256::from(genesis.validators.hash()));
-    let escrow = stage.view(made.bridge, &Bridge::escrowCall { token: 0 }).await;
+    let escrow = stage
+        .view(made.bridge, &Bridge::escrowCall { token: 0 })
+        .await;
     assert_eq!(escrow, stage.batch.genesis_wei());
 }
 
@@ -90,23 +92,43 @@ async fn a_batch_is_committed_proven_and_its_withdrawals_are_paid() {
     assert!(committed.succeeded, "commit");
     let logs = stage.events::<Events::BatchCommitted>(&committed).await;
     let read = CommittedBatch::read(logs[0].clone()).expect("whole words");
-    assert_eq!(read.public_inputs(prover()).expect("canonical"), batch.inputs);
+    assert_eq!(
+        read.public_inputs(prover()).expect("canonical"),
+        batch.inputs
+    );
     assert_eq!(read.words, batch.finished.words);
     assert_eq!(read.stored, stage.stored(&committed).await);
     let root = field_to_be_bytes(&batch.finished.end.root);
     let root = U256::from_be_bytes(root);
-    assert_eq!(stage.view(made.rollup, &Rollup::committedRootCall {}).await, root);
-    assert_eq!(stage.view(made.rollup, &Rollup::provenCountCall {}).await, 0);
+    assert_eq!(
+        stage.view(made.rollup, &Rollup::committedRootCall {}).await,
+        root
+    );
+    assert_eq!(
+        stage.view(made.rollup, &Rollup::provenCountCall {}).await,
+        0
+    );
 
     // proven by the one proof that the verifier takes
     let proven = stage.prove(&committed).await;
     assert!(proven.succeeded, "prove");
-    assert_eq!(stage.view(made.rollup, &Rollup::provenCountCall {}).await, 1);
-    assert_eq!(stage.view(made.rollup, &Rollup::provenRootCall {}).await, root);
-    let counters = stage.view(made.rollup, &Rollup::provenCountersCall {}).await;
+    assert_eq!(
+        stage.view(made.rollup, &Rollup::provenCountCall {}).await,
+        1
+    );
+    assert_eq!(
+        stage.view(made.rollup, &Rollup::provenRootCall {}).await,
+        root
+    );
+    let counters = stage
+        .view(made.rollup, &Rollup::provenCountersCall {})
+        .await;
     assert_eq!(counters, integer(&batch.finished.end.counters()));
     let earned = Bridge::feeCreditCall { prover: prover() };
-    assert!(!stage.view(made.bridge, &earned).await.is_zero(), "item fees");
+    assert!(
+        !stage.view(made.bridge, &earned).await.is_zero(),
+        "item fees"
+    );
 
     // each withdrawal is paid once
     let mut claimed = None;
@@ -114,12 +136,16 @@ async fn a_batch_is_committed_proven_and_its_withdrawals_are_paid() {
         let claim = batch.claim(index);
         let owner = settlement::bindings::address(claim.withdrawal.owner);
         let before = stage.balance(owner).await;
-        let receipt = stage.transact(4, made.bridge, U256::ZERO, &claim.input).await;
+        let receipt = stage
+            .transact(4, made.bridge, U256::ZERO, &claim.input)
+            .await;
         assert!(receipt.succeeded, "claim {index}");
         let paid = stage.balance(owner).await - before;
         assert_eq!(paid, U256::from(claim.withdrawal.amount.get()));
         assert!(!paid.is_zero());
-        let again = stage.transact(4, made.bridge, U256::ZERO, &claim.input).await;
+        let again = stage
+            .transact(4, made.bridge, U256::ZERO, &claim.input)
+            .await;
         assert!(!again.succeeded, "claim {index} again");
         claimed = Some(receipt);
     }
@@ -135,7 +161,10 @@ async fn a_batch_is_committed_proven_and_its_withdrawals_are_paid() {
     ];
     for (name, gas, expected) in measured {
         let limit = expected / 10;
-        assert!(gas.abs_diff(expected) <= limit, "{name}: {gas}, expected {expected}: {measured:?}");
+        assert!(
+            gas.abs_diff(expected) <= limit,
+            "{name}: {gas}, expected {expected}: {measured:?}"
+        );
     }
 }
 
@@ -148,7 +177,9 @@ async fn a_reorganisation_takes_commit_and_proof_back_and_they_work_again() {
     let proven = stage.prove(&committed).await;
     assert!(committed.succeeded && proven.succeeded);
     let counts = async || {
-        let committed = stage.view(made.rollup, &Rollup::committedCountCall {}).await;
+        let committed = stage
+            .view(made.rollup, &Rollup::committedCountCall {})
+            .await;
         let proven = stage.view(made.rollup, &Rollup::provenCountCall {}).await;
         (committed, proven)
     };
@@ -195,7 +226,10 @@ async fn a_validator_registers_with_its_signature() {
     let receipt = stage.call(5, registry, stake, &call).await;
     assert!(receipt.succeeded);
     let logs = stage.events::<Events::StakeChanged>(&receipt).await;
-    assert_eq!((logs[0].validator, logs[0].stakeGwei), (validator, 32_000_000_000));
+    assert_eq!(
+        (logs[0].validator, logs[0].stakeGwei),
+        (validator, 32_000_000_000)
+    );
 }
 
 #[tokio::test]
@@ -220,7 +254,12 @@ async fn a_handover_names_the_next_set() {
     let mut few = handover;
     few.certificate.signatures.0.truncate(2);
     let input = hand_over(&few, &world.genesis.validators).expect("all have seats");
-    assert!(!stage.transact(4, registry, U256::ZERO, &input).await.succeeded);
+    assert!(
+        !stage
+            .transact(4, registry, U256::ZERO, &input)
+            .await
+            .succeeded
+    );
 }
 
 #[tokio::test]

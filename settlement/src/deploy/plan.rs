@@ -215,12 +215,6 @@ impl DeploymentPlan {
             let roomy = done.gas_used.saturating_add(done.gas_used / 4);
             step.gas_limit = roomy.min(TRANSACTION_GAS_MAX);
         }
-        let verifier = steps
-            .iter()
-            .find(|step| step.creates == Some(deployment.verifier));
-        if verifier.and_then(|step| step.code_hash) == Some(alloy_primitives::KECCAK256_EMPTY) {
-            return Err(DeployError::EmptyVerifier);
-        }
         Ok(Self {
             chain_id: genesis.chain_id,
             deployer,

@@ -143,7 +143,11 @@ impl Stage {
     }
 
     /// What a contract says to this call by a development account, without a transaction.
-    pub(crate) async fn ask(&self, to: Address, input: &Bytes) -> Result<Bytes, settlement::BaseLayerError> {
+    pub(crate) async fn ask(
+        &self,
+        to: Address,
+        input: &Bytes,
+    ) -> Result<Bytes, settlement::BaseLayerError> {
         let call = Call {
             from: account(4).address(),
             to,
@@ -192,7 +196,8 @@ impl Stage {
 
     pub(crate) async fn commit(&self) -> Receipt {
         let rollup = self.plan.deployment().rollup;
-        self.transact(4, rollup, U256::ZERO, &self.commit_input()).await
+        self.transact(4, rollup, U256::ZERO, &self.commit_input())
+            .await
     }
 
     /// The stored fields of a commit, from its event and, equal to it, from the native inputs.
