@@ -153,14 +153,14 @@ async fn a_batch_is_committed_proven_and_its_withdrawals_are_paid() {
 
     // what this costs here: the stand-in's proof is empty, the verifier's gas is on top
     let measured = [
-        ("deposit", receipts[0].gas_used, 124_000),
-        ("forced exit", receipts[1].gas_used, 108_000),
-        ("commit", committed.gas_used, 220_000),
-        ("prove", proven.gas_used, 140_000),
-        ("claim", claimed.gas_used, 80_000),
+        ("deposit", receipts[0].gas_used, 150_525),
+        ("forced exit", receipts[1].gas_used, 106_521),
+        ("commit", committed.gas_used, 200_345),
+        ("prove", proven.gas_used, 124_031),
+        ("claim", claimed.gas_used, 81_594),
     ];
     for (name, gas, expected) in measured {
-        let limit = expected / 10;
+        let limit = expected / 100;
         assert!(
             gas.abs_diff(expected) <= limit,
             "{name}: {gas}, expected {expected}: {measured:?}"

@@ -150,6 +150,8 @@ pub(super) struct Step {
     pub(super) creates: Option<Address>,
     /// Hash of that contract's code, from the rehearsal.
     pub(super) code_hash: Option<B256>,
+    /// What it cost in the rehearsal.
+    pub(super) gas_used: u64,
     pub(super) gas_limit: u64,
 }
 
@@ -211,6 +213,7 @@ impl DeploymentPlan {
             rehearsal::rehearse(genesis.chain_id, deployer, config.first_nonce, &steps)?;
         for (step, done) in steps.iter_mut().zip(rehearsed) {
             step.code_hash = done.code_hash;
+            step.gas_used = done.gas_used;
             // A quarter more, for chains that price something otherwise.
             let roomy = done.gas_used.saturating_add(done.gas_used / 4);
             step.gas_limit = roomy.min(TRANSACTION_GAS_MAX);
@@ -236,9 +239,9 @@ impl DeploymentPlan {
         &self.deployment
     }
 
-    /// Name and gas limit of each transaction, in order.
+    /// Name and gas of each transaction, in order, as rehearsed.
     pub fn transactions(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.steps.iter().map(|step| (step.name, step.gas_limit))
+        self.steps.iter().map(|step| (step.name, step.gas_used))
     }
 
     pub(super) fn fund_wei(&self) -> U256 {
@@ -348,6 +351,7 @@ fn empty_step() -> Step {
         input: Bytes::new(),
         creates: None,
         code_hash: None,
+        gas_used: 0,
         gas_limit: 0,
     }
 }
