@@ -269,6 +269,6 @@ async fn logs_of_others_are_no_events_of_ours() {
     let logs = stage.logs(&receipts[0]).await;
     let read = |log| event::<Events::BatchCommitted>(log).expect("well formed");
     assert!(logs.iter().all(|log| read(log).is_none()));
-    let items = logs.iter().map(|log| event::<Events::ItemEnqueued>(log));
+    let items = logs.iter().map(event::<Events::ItemEnqueued>);
     assert_eq!(items.filter(|read| matches!(read, Ok(Some(_)))).count(), 1);
 }
