@@ -4,9 +4,7 @@ use alloy_primitives::{Bytes, address};
 use protocol::account::L1Address;
 use protocol::genesis::Genesis;
 use protocol::testing::{World, leaf};
-use serde_json::Value;
 
-use super::artifact::Contract;
 use super::*;
 
 const DEPLOYER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
@@ -49,12 +47,8 @@ fn addresses_follow_from_the_first_nonce() {
 }
 
 #[test]
-fn code_without_immutables_is_the_artifact() {
+fn runtime_code_of_the_verifier_stands_as_it_was_passed() {
     let plan = DeploymentPlan::new(&genesis(0), DEPLOYER, &config()).expect("a good plan");
-    let artifact: Value = serde_json::from_str(Contract::Poseidon.artifact()).expect("json");
-    let expected = artifact["runtimeBytecodeHash"].as_str().expect("a hash");
-    let found = plan.steps()[0].code_hash.expect("it makes a contract");
-    assert_eq!(found.to_string(), expected);
     let verifier = plan.steps()[1].code_hash.expect("it makes a contract");
     let VerifierCode::Runtime(code) = config().verifier.code else {
         unreachable!("config() has runtime code");
@@ -112,4 +106,11 @@ fn parameters_that_contradict_each_other_are_refused_by_name() {
         matches!(&refused, Err(DeployError::Refused { step: "Rollup", reason }) if reason.contains("BadTiming")),
         "{refused:?}"
     );
+}
+
+#[test]
+fn a_deployment_costs_what_the_documents_say() {
+    let plan = DeploymentPlan::new(&genesis(0), DEPLOYER, &config()).expect("a good plan");
+    let total: u64 = plan.transactions().map(|(_, gas)| gas).sum();
+    assert!(total.abs_diff(15_842_229) <= 158_422, "{total}");
 }
