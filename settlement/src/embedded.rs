@@ -28,6 +28,7 @@ use crate::base_layer::{
 use crate::proof::{SLOTS_MAX, StateProof};
 use crate::signer::{DEVELOPMENT_CHAIN_ID, TransactionSigner};
 use chain::Chain;
+pub(crate) use execute::{TRANSACTION_GAS_MAX, rules};
 use pool::Pooled;
 
 /// Wei per gas that the embedded chain proposes as a tip: one gwei.

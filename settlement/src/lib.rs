@@ -4,10 +4,11 @@
 //! this process on revm, and [`EthereumClient`], an Ethereum node over JSON-RPC that is believed only
 //! where hashes show it to be right. One conformance suite runs on both. Above them, generic over the
 //! trait: [`Follower`] keeps a consumer in step with the chain, through reorganisations and never below
-//! what is final, and [`Submitter`] gets transactions included once.
+//! what is final, and [`Submitter`] gets transactions included once. [`bindings`] says `protocol`'s types to the contracts
+//! and reads their events, and [`deploy`] puts the contracts on a base layer.
 //!
 //! Not here: the contracts (Solidity, `contracts/`), any decision to believe a proof (`verifier`), and
-//! what the rollup does with what it reads (`sequencer`). Why it is built so: docs/adr/0019.
+//! what the rollup does with what it reads (`sequencer`). Why it is built so: docs/adr/0019, 0022.
 
 #![cfg_attr(
     not(test),
@@ -15,6 +16,8 @@
 )]
 
 mod base_layer;
+pub mod bindings;
+pub mod deploy;
 mod embedded;
 mod ethereum;
 mod follower;

@@ -23,7 +23,7 @@ const FORK: SpecId = SpecId::OSAKA;
 
 /// Gas of one transaction at most (EIP-7825); a call gets as much, so that what a call can do, a
 /// transaction can.
-pub(super) const TRANSACTION_GAS_MAX: u64 = 16_777_216;
+pub(crate) const TRANSACTION_GAS_MAX: u64 = 16_777_216;
 
 /// The state after a block, as the EVM reads it.
 pub(super) struct View<'a> {
@@ -57,7 +57,7 @@ impl Database for View<'_> {
 }
 
 /// The chain's rules, as revm takes them.
-pub(super) fn rules(chain_id: u64) -> CfgEnv {
+pub(crate) fn rules(chain_id: u64) -> CfgEnv {
     let mut rules = CfgEnv::default();
     rules.set_spec_and_mainnet_gas_params(FORK);
     rules.chain_id = chain_id;
