@@ -4,6 +4,11 @@
 //! `prover/golden/solidity/FinalVerifier.sol` the contract written from it, with its code beside it. `make golden`
 //! writes proof, key and source anew; `scripts/solidity-verifier` compiles.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures of a run are read with --nocapture"
+)]
+
 #[path = "final_proof/contract.rs"]
 mod contract;
 
@@ -171,6 +176,8 @@ fn the_golden_final_proof_costs_what_the_design_allows() {
     let stated = to_ark(&[proof.instance[ACCUMULATOR_LIMBS..].to_vec()]);
     assert_eq!(stated[0], public_inputs(&bundle(1)).to_fields());
     assert!(ours(&key, &proof.instance, &proof.proof));
+    let source = final_verifier_source(&key, Default::default()).expect("a contract");
+    assert_eq!(read(&source_path()), source.as_bytes(), "{REMEDY}");
     let Verdict::Accepts { gas } = contract.decide(&proof.instance, &proof.proof) else {
         panic!("the contract refuses the golden proof");
     };
