@@ -14,7 +14,7 @@
 //!                                       final     what the base layer verifies
 //! ```
 //!
-//! Every circuit here has one instance column: the accumulator in twelve limbs ([`accumulator`]), then its statement
+//! Every circuit here has one instance column: the accumulator in twelve limbs ([`limbs_of`]), then its statement
 //! ([`crate::instance`]). **The accumulator is a claim that is not yet proven**: whoever verifies such a proof must fold
 //! it into a pairing of its own, or the inner proofs mean nothing (review finding C4).
 //!
