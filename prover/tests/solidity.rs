@@ -16,6 +16,8 @@ mod golden;
 mod mutation;
 #[path = "solidity/odd.rs"]
 mod odd;
+#[path = "solidity/raised.rs"]
+mod raised;
 #[path = "solidity/thin.rs"]
 mod thin;
 
@@ -234,6 +236,20 @@ fn a_foreign_accumulator_is_refused() {
     assert!(!verdict(&keys, &chain, "foreign", &claim));
 }
 
+/// Every word of a claim in turn, written in a second form by a prover who means it.
+#[test]
+fn no_number_has_a_second_form() {
+    let circuit = honest(THIN, 1);
+    let keys = Keys::new(&circuit, true);
+    let chain = Chain::new(&golden::code("Thin"));
+    let words = 1 + INPUTS + keys.claim(&circuit).proof.len() / 32;
+    for at in 1..words {
+        let claim = raised::claim(&keys, &circuit, at).expect("two moduli fit a word");
+        let name = format!("word {at} plus its modulus");
+        assert!(!verdict(&keys, &chain, &name, &claim), "{name}: accepted");
+    }
+}
+
 #[test]
 fn proofs_of_other_circuits_are_refused() {
     let keys = Keys::new(&honest(THIN, 1), true);
@@ -287,6 +303,35 @@ fn calls_that_are_not_as_an_encoder_writes_them_are_refused() {
     for len in [0, 3, 4, offset, offset + 32, offset + 64, data.len() - 1] {
         assert_eq!(call(data[..len].to_vec()), Answer::Failed, "{len} bytes");
     }
+    // The same bytes, said to be fewer.
+    let mut shorter = data.clone();
+    let length = offset + 32 + 31;
+    shorter[length] ^= 0x20;
+    shorter[length - 1] -= u8::from(shorter[length] > data[length]);
+    assert!(matches!(
+        call(shorter),
+        Answer::Verdict {
+            accepted: false,
+            ..
+        }
+    ));
+    // The same bytes, the proof's length taken from the last input, which is the same number.
+    let mut circuit = honest(THIN, 1);
+    circuit.inputs[12 + INPUTS - 1] = Fr::from(claim.proof.len() as u64);
+    let mut overlapping = encoded(&keys.claim(&circuit));
+    assert!(matches!(
+        call(overlapping.clone()),
+        Answer::Verdict { accepted: true, .. }
+    ));
+    let offset_word = ((INPUTS - 1) * 32) as u64;
+    overlapping[offset + 24..offset + 32].copy_from_slice(&offset_word.to_be_bytes());
+    assert!(matches!(
+        call(overlapping),
+        Answer::Verdict {
+            accepted: false,
+            ..
+        }
+    ));
     let mut other_function = data;
     other_function[0] ^= 1;
     assert_eq!(call(other_function), Answer::Failed);

@@ -41,7 +41,7 @@ pub(crate) struct Keys {
     pub(crate) string: ReferenceString,
     pub(crate) description: KeyDescription,
     pub(crate) accumulator: bool,
-    proving_key: ProvingKey<G1Affine>,
+    pub(crate) proving_key: ProvingKey<G1Affine>,
 }
 
 impl Keys {

@@ -192,15 +192,21 @@ fn other_words(old: &Word) -> Vec<(&'static str, Word)> {
     let one = word(&Fr::ONE);
     others.push(("one", one));
     others.extend(sum(old, &one).map(|sum| ("successor", sum)));
-    for (what, mut modulus) in [("plus r", word(&-Fr::ONE)), ("plus q", word(&-Fq::ONE))] {
-        modulus[31] += 1;
+    for (what, modulus) in [("plus r", modulus::<Fr>()), ("plus q", modulus::<Fq>())] {
         others.extend(sum(old, &modulus).map(|sum| (what, sum)));
     }
     others
 }
 
+/// The modulus of a field; its last digit is no 0xff, so that one more than minus one does not carry.
+pub(crate) fn modulus<F: PrimeField<Repr = Word>>() -> Word {
+    let mut modulus = word(&-F::ONE);
+    modulus[31] += 1;
+    modulus
+}
+
 /// The sum of two numbers, if it fits.
-fn sum(a: &Word, b: &Word) -> Option<Word> {
+pub(crate) fn sum(a: &Word, b: &Word) -> Option<Word> {
     let mut sum = [0; 32];
     let mut carry = 0_u16;
     for at in (0..32).rev() {
