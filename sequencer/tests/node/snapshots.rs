@@ -78,7 +78,8 @@ async fn a_validator_that_lost_its_disk_begins_at_a_snapshot_of_peers_that_prune
         wait_until(&set, number, |status| status.batch_proven == 1).await;
     }
     set.stop_one(3).await;
-    let away_from = status(&set, 0).await.height;
+    // the one that stopped may have decided a block that the others had not yet
+    let away_from = status(&set, 0).await.height + 2;
     // one of them is started again, and writes snapshots by itself
     set.stop_one(1).await;
     set.storage.snapshots = Some(SnapshotConfig {
