@@ -30,7 +30,8 @@ pub use base_layer::{
     NonceAt, Receipt, Rejection, Transaction,
 };
 pub use embedded::{
-    BlockPlan, ChainError, EmbeddedChain, EmbeddedConfig, Finality, Mining, Orphans, Reorg,
+    BlockPlan, ChainError, EmbeddedChain, EmbeddedConfig, EmbeddedServer, Finality, Mining,
+    Orphans, Reorg,
 };
 pub use ethereum::{EthereumClient, EthereumConfig};
 pub use follower::{BlockMark, FollowEvent, Follower, FollowerError};
