@@ -69,8 +69,8 @@ async fn blocks_come_on_the_clock_with_its_time() {
     let chain = EmbeddedChain::start(EmbeddedConfig::default());
     let period = Duration::from_millis(20);
     let server = EmbeddedServer::start(chain, any_port(), Some(period)).await;
-    let client = connect(&server.expect("a free port")).await;
-    let client = &client;
+    let server = server.expect("a free port");
+    let client = &connect(&server).await;
     let head = async || {
         let head = client.header(BlockAt::Latest).await;
         head.expect("answers").expect("genesis")
