@@ -171,6 +171,16 @@ pub(crate) fn descriptions(cache: &Path, genesis: &Genesis) -> Result<Descriptio
     both()?.ok_or_else(|| failed("they were made, and are not in the cache".to_owned()))
 }
 
+/// Digests of the chunk and data keys that are accepted under this string.
+///
+/// # Errors
+/// `Version` if there is none.
+pub(crate) fn accepted_digests(reference_string: &str) -> Result<[[u8; 32]; 2], CliError> {
+    let chunk = accepted(JobKind::Chunk, reference_string)?;
+    let data = accepted(JobKind::Data, reference_string)?;
+    Ok([chunk.digest, data.digest])
+}
+
 /// Whether the accepted keys under this string are insecure ones.
 ///
 /// # Errors

@@ -5,6 +5,8 @@
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/posting.rs"]
+mod posting;
 #[path = "contracts/refused.rs"]
 mod refused;
 #[path = "contracts/settled.rs"]
