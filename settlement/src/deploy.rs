@@ -13,6 +13,7 @@
 //! It does not wait until that block is final, registers no tokens, and funds the escrow of ETH alone.
 
 mod artifact;
+mod file;
 mod plan;
 mod rehearsal;
 
@@ -27,6 +28,7 @@ use crate::bindings::{BindingError, Bridge, view};
 use crate::signer::{SignerError, TransactionSigner};
 
 pub use artifact::VerifierCode;
+pub use file::{DeploymentFile, DeploymentFileError};
 use plan::Step;
 pub use plan::{Deployment, DeploymentConfig, DeploymentPlan, Timing, VerifierConfig};
 
