@@ -16,7 +16,7 @@ use std::{
 };
 
 use protocol::{account::L1Address, block::L1Origin, genesis::Genesis};
-use settlement::bindings::l1_address;
+use settlement::{BaseLayerError, BlockAt, bindings::l1_address};
 
 use crate::{
     config::BaseLayerConfig,
@@ -89,6 +89,33 @@ pub(crate) struct BaseStanding {
     pub(crate) alarm: Option<String>,
     /// Why the last look failed; it is repeated.
     pub(crate) trouble: Option<String>,
+}
+
+/// The base layer's own word on its newest blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseHeads {
+    /// The head.
+    pub latest: Option<u64>,
+    /// The newest that is called safe.
+    pub safe: Option<u64>,
+    /// The newest that is final.
+    pub finalized: Option<u64>,
+}
+
+/// Looks at a base layer once, as a node would follow it.
+///
+/// # Errors
+/// The base layer's.
+pub async fn look_at(config: &BaseLayerConfig) -> Result<BaseHeads, BaseLayerError> {
+    let number = async |at| {
+        let header = config.layer.header(at).await?;
+        Ok::<_, BaseLayerError>(header.map(|header| header.number))
+    };
+    Ok(BaseHeads {
+        latest: number(BlockAt::Latest).await?,
+        safe: number(BlockAt::Safe).await?,
+        finalized: number(BlockAt::Finalized).await?,
+    })
 }
 
 #[derive(Default)]

@@ -37,7 +37,7 @@ mod soft;
 mod storage;
 mod telemetry;
 
-pub use base_layer::OtherBaseLayer;
+pub use base_layer::{BaseHeads, OtherBaseLayer, look_at};
 pub use config::{
     BaseLayerConfig, BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode,
     NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
