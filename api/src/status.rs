@@ -246,6 +246,26 @@ pub struct FeeLeafInfo {
     pub token: u32,
 }
 
+/// Where a node stands on the base layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseLayerStatus {
+    /// Newest block that was seen.
+    pub latest: Option<u64>,
+    /// Newest block called safe.
+    pub safe: Option<u64>,
+    /// Newest final block whose inbox items the node has.
+    pub finalized: Option<u64>,
+    /// Base-layer block that the newest block names; 0 before any does.
+    pub origin: u64,
+    /// Inbox items that final blocks have enqueued.
+    pub inbox_items: u64,
+    /// Why nothing more is taken from the base layer until an operator acts.
+    pub alarm: Option<String>,
+    /// Why the last look at it failed; it is repeated.
+    pub trouble: Option<String>,
+}
+
 /// What the node is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -264,6 +284,8 @@ pub struct NodeStatus {
     pub leaf_count: u64,
     /// Inbox items consumed.
     pub inbox_count: u64,
+    /// Where the node stands on the base layer; absent if it follows none.
+    pub base_layer: Option<BaseLayerStatus>,
     /// Operations pending.
     pub mempool_operations: u64,
     /// Bytes pending.

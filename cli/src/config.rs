@@ -13,10 +13,12 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
+mod base_layer;
 mod builder;
 mod storage;
 
 use crate::exit::{CliError, Exit};
+pub(crate) use base_layer::BaseLayerSettings;
 pub(crate) use builder::{BuilderSettings, Strategy};
 
 pub(crate) use network::NetworkSettings;
@@ -35,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) network: NetworkSettings,
     /// What is kept of the past.
     pub(crate) storage: StorageSettings,
+    /// The base layer.
+    pub(crate) base_layer: BaseLayerSettings,
     /// A builder.
     pub(crate) builder: BuilderSettings,
     /// A prover worker.
@@ -252,6 +256,7 @@ mod tests {
             "[network]\nengine_peer = []",
             "[network]\nengine_peers = \"127.0.0.1:1\"",
             "[network]\npropose_ms = -1",
+            "[base_layer]\nurl = 1",
         ] {
             assert!(with_file(text).is_err(), "{text}");
         }

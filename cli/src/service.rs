@@ -113,6 +113,10 @@ pub(crate) fn node_error(what: &str, data: &Path, error: &NodeError) -> CliError
             Exit::Usage,
             "name the directory of this chain, or an empty one",
         ),
+        NodeError::OtherBaseLayer(_) => (
+            Exit::Usage,
+            "give the endpoint and the deployment file of this chain ([base_layer] in docs/quorate.toml)",
+        ),
         NodeError::OtherSet(_) | NodeError::Consensus(ConsensusError::OtherSet(_)) => (
             Exit::Usage,
             "get the validator set file that the other operators use; what is on disk is good",

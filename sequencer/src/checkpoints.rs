@@ -150,7 +150,7 @@ impl Checkpoints {
             ends,
             &record.words,
             header,
-            0,
+            self.store.origin_time(&header.core.l1_origin)?,
         ))
     }
 

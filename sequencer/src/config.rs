@@ -13,6 +13,7 @@ use protocol::{
     signature::SecretKey,
     validator::ValidatorKey,
 };
+use settlement::{BaseLayer, deploy::Deployment};
 
 use crate::{
     proving::ProofVerifier,
@@ -49,6 +50,8 @@ pub struct NodeConfig {
     pub mempool: MempoolConfig,
     /// What is kept on disk.
     pub storage: StorageConfig,
+    /// The base layer that this node follows; a chain without one has no inbox. All nodes of a chain have one, or none.
+    pub base_layer: Option<BaseLayerConfig>,
     /// The other validators, and how long this node waits for them.
     pub network: NetworkConfig,
     /// Encoded description of the chunk circuit's key: part of every bundle.
@@ -84,6 +87,7 @@ impl NodeConfig {
             jobs: JobsConfig::default(),
             mempool: MempoolConfig::default(),
             storage: StorageConfig::default(),
+            base_layer: None,
             network: NetworkConfig::default(),
             chunk_key,
             data_key,
@@ -240,6 +244,49 @@ pub struct SnapshotConfig {
     pub every_batches: u64,
     /// Newest files that stay; at least 1.
     pub keep: usize,
+}
+
+/// The base layer, and where this chain's contracts are on it.
+#[derive(Clone)]
+pub struct BaseLayerConfig {
+    /// A base layer that is trusted to say which block is final.
+    pub layer: Arc<dyn BaseLayer>,
+    /// The contracts. All nodes of a chain are given the same.
+    pub deployment: Deployment,
+    /// The first block that blocks may name, at or below the one that made the Inbox. All nodes of a chain are given the same.
+    pub first_block: u64,
+    /// Between two looks.
+    pub poll: Duration,
+    /// How long a block has been final here before this node proposes it, so that its peers have seen that too: a few of their
+    /// looks.
+    pub origin_delay: Duration,
+}
+
+impl BaseLayerConfig {
+    /// A look every two seconds, and three looks until a final block is proposed.
+    #[must_use]
+    pub fn new(layer: Arc<dyn BaseLayer>, deployment: Deployment, first_block: u64) -> Self {
+        Self {
+            layer,
+            deployment,
+            first_block,
+            poll: Duration::from_secs(2),
+            origin_delay: Duration::from_secs(6),
+        }
+    }
+}
+
+impl std::fmt::Debug for BaseLayerConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("BaseLayerConfig")
+            .field("chain_id", &self.layer.chain_id())
+            .field("deployment", &self.deployment)
+            .field("first_block", &self.first_block)
+            .field("poll", &self.poll)
+            .field("origin_delay", &self.origin_delay)
+            .finish()
+    }
 }
 
 /// How this node reaches the other validators of its set. A set of one needs none of it.

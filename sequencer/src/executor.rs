@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{
     account::L1Address,
-    block::{Block, BlockCore, BlockEffects, BlockId, Tip},
+    block::{Block, BlockCore, BlockEffects, BlockId, L1Origin, Tip},
     certificate::ExtendedCertificate,
     history::History,
     number::{Epoch, Height},
@@ -23,18 +23,19 @@ use protocol::{
     state::{LeafView, State},
     transaction::{Domain, ListHash},
     validator::ValidatorSet,
-    validity::{self, DecidedPrefix, NoBaseLayer, Verdict},
+    validity::{self, BaseLayerView, DecidedPrefix, NoBaseLayer, Verdict},
 };
 use tokio::sync::watch;
 
 use crate::{
+    base_layer::{FinalPart, Reading},
     builder::Reports,
     mempool::{Admission, Entry},
     observed::Observed,
     promises::Heard,
     sets::{OtherSet, SetSource, SetsError, Term},
     sightings::{Sighting, Sightings},
-    storage::Store,
+    storage::{StorageError, Store},
 };
 
 pub(crate) use bidding::{Offer, OfferOrder};
@@ -112,7 +113,7 @@ impl Decided {
             set: &self.term.set,
             next_set_hash: self.term.next_hash,
             history: &self.history,
-            base_layer: &NoBaseLayer,
+            base_layer: chain.base_layer,
         }
     }
 }
@@ -123,6 +124,7 @@ struct Chained<'a> {
     domain: &'a Domain,
     state: &'a State,
     tip: &'a Tip,
+    base_layer: &'a dyn BaseLayerView,
 }
 
 /// The height asked about is not the next one any more.
@@ -133,6 +135,17 @@ pub(crate) struct Stale {
     pub(crate) asked: Height,
     /// Newest committed height.
     pub(crate) tip: Height,
+}
+
+/// Why the prefix below a height cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoPrefix {
+    /// Another height is the next one now.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// The database failed, and nothing that was read counts.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// The block this node built last, until its height is decided.
@@ -151,6 +164,8 @@ pub(crate) struct Executor {
     /// What was seen of the set.
     pub(crate) observed: Observed,
     sets: Arc<dyn SetSource>,
+    /// What is final on the base layer, if this chain has one.
+    pub(crate) base_layer: Option<Arc<FinalPart>>,
     tip_height: watch::Sender<Height>,
     decided: Mutex<Arc<Decided>>,
     draft: Mutex<Option<Draft>>,
@@ -171,6 +186,7 @@ impl Executor {
         Self {
             shared,
             sets,
+            base_layer: None,
             reports: Reports::default(),
             observed,
             tip_height,
@@ -180,6 +196,17 @@ impl Executor {
             heard: Heard::default(),
             sightings: Sightings::default(),
         }
+    }
+
+    /// The same, on a base layer.
+    pub(crate) fn on_base_layer(self, base_layer: Option<Arc<FinalPart>>) -> Self {
+        Self { base_layer, ..self }
+    }
+
+    /// The base-layer block that a block of this node's own above `tip` names.
+    fn origin_above(&self, tip: &Tip) -> L1Origin {
+        let base_layer = self.base_layer.as_ref();
+        base_layer.map_or(tip.l1_origin, |part| part.origin_above(&tip.l1_origin))
     }
 
     /// What the next block is judged by, beside the state.
@@ -233,7 +260,7 @@ impl Executor {
         &self,
         height: Height,
         judge: impl FnOnce(&DecidedPrefix<'_>) -> T,
-    ) -> Result<T, Stale> {
+    ) -> Result<T, NoPrefix> {
         let chain = &self.shared.chain;
         let at = chain.state();
         let (decided, tip) = (self.decided(), chain.view().tip);
@@ -242,22 +269,32 @@ impl Executor {
             return Err(Stale {
                 asked: height,
                 tip: at.height,
-            });
+            }
+            .into());
         }
+        let reading = self.base_layer.as_ref().map(|part| part.read());
         let chained = Chained {
             chain_id: chain.constants.chain_id,
             domain: &chain.constants.domain,
             state: &at.state,
             tip: &tip,
+            base_layer: match &reading {
+                Some(reading) => reading,
+                None => &NoBaseLayer,
+            },
         };
-        Ok(judge(&decided.prefix(&chained)))
+        let judged = judge(&decided.prefix(&chained));
+        match reading.and_then(Reading::failure) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(judged),
+        }
     }
 
     /// The vote rule's verdict on a block at the next height.
     ///
     /// # Errors
-    /// [`Stale`].
-    pub(crate) fn judge(&self, block: &Block) -> Result<Verdict, Stale> {
+    /// [`NoPrefix`].
+    pub(crate) fn judge(&self, block: &Block) -> Result<Verdict, NoPrefix> {
         let checked = self.checked(block);
         let verdict = self.on_prefix(block.header.core.height, |prefix| {
             validity::verdict_with(block, prefix, &checked)

@@ -6,6 +6,7 @@
 //! believe them (`verifier`).
 
 pub mod agreement;
+mod base_layer;
 mod batcher;
 mod builder;
 mod chain;
@@ -36,9 +37,10 @@ mod soft;
 mod storage;
 mod telemetry;
 
+pub use base_layer::{BaseHeads, OtherBaseLayer, look_at};
 pub use config::{
-    BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode, NetworkConfig, NodeConfig,
-    RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
+    BaseLayerConfig, BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode,
+    NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
 };
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    base_layer::{FinalPart, OtherBaseLayer, check_config, run_base_layer},
     batcher::{Batcher, BatcherError},
     builder::{Exchange, Leaves, Producer, run_leaves, run_producer},
     chain::{Chain, ChainConstants, now_ms},
@@ -60,6 +61,9 @@ pub enum NodeError {
     /// Genesis is not usable.
     #[error("genesis is refused: {0}")]
     Genesis(#[from] GenesisError),
+    /// The base layer is not this chain's, or not this database's.
+    #[error(transparent)]
+    OtherBaseLayer(#[from] OtherBaseLayer),
     /// The sets that this node was given are not those that were decided.
     #[error(transparent)]
     OtherSet(#[from] OtherSet),
@@ -380,6 +384,9 @@ impl Opened {
     fn new(config: &NodeConfig) -> Result<Self, NodeError> {
         let started = std::time::Instant::now();
         let store = Arc::new(Store::open(&config.data_dir, &config.genesis)?);
+        let followed = store.base_record()?;
+        let layer = config.base_layer.as_ref();
+        check_config(layer, &config.genesis, followed.as_ref())?;
         let entries = store.read_for_start()?;
         let (state, tip) = store.load_state(&config.genesis)?;
         let constants = ChainConstants::new(&config.genesis);
@@ -457,7 +464,13 @@ impl Opened {
         let (tip_sender, mut tip) = watch::channel(chain.view().tip.height);
         let heights = tip.clone();
         let decided = (decided, Arc::clone(&config.sets));
-        let executor = Arc::new(Executor::new(shared.clone(), decided, tip_sender));
+        let final_part = config
+            .base_layer
+            .as_ref()
+            .map(|layer| FinalPart::load(Arc::clone(&shared.store), layer).map(Arc::new))
+            .transpose()?;
+        let executor = Executor::new(shared.clone(), decided, tip_sender);
+        let executor = Arc::new(executor.on_base_layer(final_part.clone()));
         executor.reports.restore(shared.store.charges()?);
         executor.restore_promises()?;
         let (exchange, sold) = Exchange::new(Arc::clone(&executor));
@@ -561,6 +574,13 @@ impl Opened {
             run_reach(reaching.0, reaching.1, token).await;
             ("reach of peers", Ok(()))
         });
+        if let (Some(part), Some(layer)) = (final_part, config.base_layer.clone()) {
+            let token = cancelled.clone();
+            components.spawn(async move {
+                let result = run_base_layer(part, layer, token).await;
+                ("base layer", result.map_err(NodeError::from))
+            });
+        }
         keep_storage(
             &mut components,
             &config.storage,

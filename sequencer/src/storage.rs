@@ -7,6 +7,7 @@
 //! What this module does not do: repair. A damaged database is moved away and rebuilt from a backup or, once there
 //! are peers and a base layer, from them.
 
+mod base_layer;
 mod bids;
 mod checkpoints;
 mod departed;
@@ -34,12 +35,14 @@ use rocksdb::{
     WriteOptions,
 };
 
+pub(crate) use base_layer::{BaseBlock, BaseItem, BaseRecord};
 pub(crate) use departed::Departed;
 pub(crate) use history::HistoryRecord;
 pub(crate) use ledger::AdmissionStep;
 pub use open::{Checked, check_database};
 #[cfg(test)]
 pub(crate) use prefix::write_prefix;
+pub(crate) use promises::PromisedRecord;
 pub(crate) use record::{
     BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
     StoredBlock, TipRecord, TransactionRecord, Undo,
@@ -132,10 +135,12 @@ pub(crate) enum Column {
     Checkpoints,
     Sets,
     Handovers,
+    BaseBlocks,
+    BaseItems,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -157,6 +162,8 @@ impl Column {
         Self::Checkpoints,
         Self::Sets,
         Self::Handovers,
+        Self::BaseBlocks,
+        Self::BaseItems,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -173,6 +180,8 @@ impl Column {
                 | Self::Bundles
                 | Self::Checkpoints
                 | Self::Handovers
+                | Self::BaseBlocks
+                | Self::BaseItems
         )
     }
 
@@ -199,6 +208,8 @@ impl Column {
             Self::Checkpoints => "checkpoints",
             Self::Sets => "sets",
             Self::Handovers => "handovers",
+            Self::BaseBlocks => "base_blocks",
+            Self::BaseItems => "base_items",
         }
     }
 }

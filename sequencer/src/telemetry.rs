@@ -33,6 +33,7 @@ pub(crate) fn install() {
             "sequencer_proofs_rejected_total",
             "proofs that did not verify"
         );
+        crate::base_layer::describe_metrics();
         crate::network::describe_metrics();
         crate::observed::describe_metrics();
         crate::soft::describe_metrics();

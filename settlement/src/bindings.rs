@@ -22,12 +22,12 @@ use protocol::codec::{field_from_be_bytes, field_to_be_bytes};
 use crate::base_layer::{BaseLayer, BaseLayerError, Call, Log};
 
 pub use batch::{CommittedBatch, commit_and_prove, commit_batch, prove_batch, prune, stored_batch};
-pub use inbox::{EnqueuedItem, enqueue};
+pub use inbox::{EnqueuedItem, enqueue, item_filter, items, overdue_seconds, rolling_at};
 pub use money::{Claim, claim};
 pub use seats::{hand_over, pack_seats, pack_signers, registration_digest};
 pub use solidity::{
     Bridge, Certificate, DesertExit, Events, Header, Inbox, Leaf, Reverts, Rollup, StoredBatch,
-    ValidatorRegistry, Verifier, VerifierRegistry, Words,
+    Timing, ValidatorRegistry, Verifier, VerifierRegistry, Words,
 };
 
 /// Why something cannot be said to the contracts, or was not understood.

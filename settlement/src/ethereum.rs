@@ -26,6 +26,7 @@ use jsonrpsee::core::client::ClientT;
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::base_layer::{
     BaseLayer, BaseLayerError, BlockAt, Call, Contradiction, Fees, Log, LogFilter, NonceAt,
@@ -56,6 +57,8 @@ pub struct EthereumClient {
     rpc: HttpClient,
     chain_id: u64,
     timeout: Duration,
+    /// Set once the node has said that it follows the configured chain: nothing else is asked before.
+    checked: OnceCell<()>,
 }
 
 impl std::fmt::Debug for EthereumClient {
@@ -71,6 +74,16 @@ impl EthereumClient {
     /// # Errors
     /// [`BaseLayerError::WrongChain`], or why the node did not answer.
     pub async fn connect(config: &EthereumConfig) -> Result<Self, BaseLayerError> {
+        let client = Self::deferred(config)?;
+        client.check_chain().await?;
+        Ok(client)
+    }
+
+    /// A client of a node that may be down now: its chain is checked before its first answer is used.
+    ///
+    /// # Errors
+    /// A URL that cannot be used.
+    pub fn deferred(config: &EthereumConfig) -> Result<Self, BaseLayerError> {
         let rpc = HttpClientBuilder::default()
             .max_request_size(REQUEST_BYTES_MAX)
             .max_response_size(ANSWER_BYTES_MAX)
@@ -81,24 +94,39 @@ impl EthereumClient {
                 request: "connect",
                 reason: error.to_string(),
             })?;
-        let client = Self {
+        Ok(Self {
             rpc,
             chain_id: config.chain_id,
             timeout: config.timeout,
+            checked: OnceCell::new(),
+        })
+    }
+
+    async fn check_chain(&self) -> Result<(), BaseLayerError> {
+        let check = async || {
+            let found: U64 = self.request("eth_chainId", Vec::new()).await?;
+            let (expected, found) = (self.chain_id, found.to::<u64>());
+            if found == expected {
+                Ok(())
+            } else {
+                Err(BaseLayerError::WrongChain { expected, found })
+            }
         };
-        let found: U64 = client.ask("eth_chainId", Vec::new()).await?;
-        let found = found.to::<u64>();
-        if found != config.chain_id {
-            return Err(BaseLayerError::WrongChain {
-                expected: config.chain_id,
-                found,
-            });
-        }
-        Ok(client)
+        self.checked.get_or_try_init(check).await.copied()
+    }
+
+    /// One request to a node that follows the configured chain.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameters: Vec<Value>,
+    ) -> Result<T, BaseLayerError> {
+        self.check_chain().await?;
+        self.request(method, parameters).await
     }
 
     /// One request. Every failure of transport, protocol or form comes out typed.
-    async fn ask<T: DeserializeOwned>(
+    async fn request<T: DeserializeOwned>(
         &self,
         method: &'static str,
         parameters: Vec<Value>,

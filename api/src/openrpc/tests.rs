@@ -15,7 +15,7 @@ use crate::{
     preconfirmation::PreconfirmationJson,
     set::{AuthorInclusion, BidStatus, BidsJson, InclusionJson, ValidatorsJson},
     soft::SoftChainJson,
-    status::{ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
+    status::{BaseLayerStatus, ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
 };
 
 /// Complaints about `value` under `schema`; knows the words the schemas use.
@@ -222,10 +222,14 @@ fn samples_of_every_answer_fit_their_schema() {
             "block_interval_ms": 200, "is_development": true,
         }),
     );
+    let base_layer = json!({
+        "latest": 9, "safe": 8, "finalized": 7, "origin": 6, "inbox_items": 2, "alarm": null, "trouble": "down",
+    });
+    check::<BaseLayerStatus>("BaseLayerStatus", base_layer.clone());
     check::<NodeStatus>(
         "NodeStatus",
         json!({
-            "version": "0", "height": 1, "block": hash, "timestamp_ms": 1, "root": hash, "leaf_count": 1, "inbox_count": 0,
+            "version": "0", "height": 1, "block": hash, "timestamp_ms": 1, "root": hash, "leaf_count": 1, "inbox_count": 0, "base_layer": base_layer,
             "mempool_operations": 0, "mempool_bytes": 0, "validators": 4, "weight_total": 4, "weight_faulty_max": 1,
             "weight_quorum": 3, "finality": "halt", "since_block_ms": 1, "role": "observer", "observes_until": 7, "round": 0, "peers": 3,
             "batch_certified": 0, "blocks_from": 1, "peers_keep_from": null, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,

@@ -71,6 +71,12 @@ pub(crate) struct BuilderArgs {
     /// Address of a validator's engine; repeat for more
     #[arg(long = "engine-peer", value_name = "ADDRESS")]
     engine_peers: Vec<String>,
+    /// RPC of the base-layer node to follow; without one the chain has no inbox
+    #[arg(long, value_name = "URL")]
+    base_layer: Option<String>,
+    /// File that says where the contracts are, as the deployment wrote it
+    #[arg(long, value_name = "FILE")]
+    deployment: Option<PathBuf>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
@@ -113,6 +119,8 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         flag("network.gossip_peers", named(args.gossip_peers)),
         flag("network.engine_listen", args.engine_listen),
         flag("network.engine_peers", named(args.engine_peers)),
+        flag("base_layer.rpc", args.base_layer),
+        flag("base_layer.deployment", args.deployment),
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.builder;
@@ -144,8 +152,10 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
     let storage = settings.storage.parse(&plan.data)?;
+    let base_layer = settings.base_layer.follow()?;
     let mut config = plan.prepare()?;
     config.storage = storage;
+    config.base_layer = base_layer;
     config.is_follower = true;
     config.sets = sets;
     let data = config.data_dir.clone();

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::commands::prover::CHUNK_MEMORY_MB;
 use crate::config::{Settings, Sources, flag};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{CliError, Exit, Outcome};
+use crate::node::block_on;
 use crate::output::Output;
 use crate::wallet::keystore::{Keystore, default_path};
 use crate::{development, files, genesis_file, keys, process};
@@ -126,6 +127,7 @@ pub(crate) fn run(args: &DoctorArgs, sources: &Sources, output: Output) -> Outco
         tool("clang", "needed to build from source: make setup"),
     ];
     checks.extend(network(&settings));
+    checks.extend(base_layer(&settings));
     checks.extend(chain(&settings));
     let fit = checks.iter().all(|check| check.health != Health::Fail);
     output.data(&Diagnosis { fit, checks }, describe);
@@ -372,6 +374,46 @@ fn network(settings: &Settings) -> Vec<Check> {
     }
 }
 
+/// Checks of the section `[base_layer]`: what a node would be refused, and how far the base layer is.
+fn base_layer(settings: &Settings) -> Option<Check> {
+    let name = "base layer";
+    let config = match settings.base_layer.follow() {
+        Ok(config) => config?,
+        Err(error) => return Some(Check::fail(name, error.to_string(), error.todo)),
+    };
+    let looked = block_on(async {
+        let looked = sequencer::look_at(&config).await;
+        looked.map_err(|error| {
+            let todo = "check that the base layer's node runs and follows this chain";
+            CliError::new(
+                Exit::Unavailable,
+                "the base layer is not usable",
+                error,
+                todo,
+            )
+        })
+    });
+    Some(match looked {
+        Ok(seen) => {
+            let shown = |number: Option<u64>| {
+                number.map_or_else(|| "none".to_owned(), |number| number.to_string())
+            };
+            let found = format!(
+                "latest {}, safe {}, final {}, first of this chain {}",
+                shown(seen.latest),
+                shown(seen.safe),
+                shown(seen.finalized),
+                config.first_block
+            );
+            match seen.finalized {
+                Some(number) if number >= config.first_block => Check::ok(name, found),
+                _ => Check::warn(name, found, "wait until the deployment is final"),
+            }
+        }
+        Err(error) => Check::fail(name, error.to_string(), error.todo),
+    })
+}
+
 /// Whether every other validator can be dialled.
 fn peers(settings: &Settings, validators: usize) -> Check {
     let name = "engine peers";
@@ -492,6 +534,24 @@ mod tests {
         );
         assert_eq!(memory(Some(1 << 20)).health, Health::Ok);
         assert_eq!(clock(SystemTime::now()).health, Health::Ok);
+    }
+
+    #[test]
+    fn a_base_layer_that_nobody_serves_is_found() {
+        let mut settings = Settings::default();
+        assert!(base_layer(&settings).is_none(), "none is configured");
+        settings.base_layer.rpc = Some("http://127.0.0.1:1".to_owned());
+        let check = base_layer(&settings).expect("one is configured");
+        assert_eq!(check.health, Health::Fail, "no deployment file");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("deployment.json");
+        let deployment = settlement::deploy::Deployment::foretold(Default::default(), 0);
+        let file = settlement::deploy::DeploymentFile::new(31_337, 1, &deployment);
+        std::fs::write(&path, file.to_json().expect("plain values")).expect("write");
+        settings.base_layer.deployment = Some(path);
+        let check = base_layer(&settings).expect("one is configured");
+        assert_eq!(check.health, Health::Fail, "nobody answers");
+        assert!(!check.todo.is_empty(), "{check:?}");
     }
 
     #[test]

@@ -61,6 +61,12 @@ pub(crate) struct SequencerArgs {
     /// Address of another node's gossip; repeat it for each
     #[arg(long = "gossip-peer", value_name = "ADDRESS")]
     gossip_peers: Vec<String>,
+    /// RPC of the base-layer node to follow; without one the chain has no inbox
+    #[arg(long, value_name = "URL")]
+    base_layer: Option<String>,
+    /// File that says where the contracts are, as the deployment wrote it
+    #[arg(long, value_name = "FILE")]
+    deployment: Option<PathBuf>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
@@ -103,6 +109,8 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("network.engine_peers", named(args.engine_peers)),
         flag("network.gossip_listen", args.gossip_listen),
         flag("network.gossip_peers", named(args.gossip_peers)),
+        flag("base_layer.rpc", args.base_layer),
+        flag("base_layer.deployment", args.deployment),
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.sequencer;
@@ -142,8 +150,10 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
     let storage = settings.storage.parse(&plan.data)?;
+    let base_layer = settings.base_layer.follow()?;
     let mut config = plan.prepare()?;
     config.storage = storage;
+    config.base_layer = base_layer;
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
     config.sets = sets;
     config.mode = node.mode.into();

@@ -71,8 +71,11 @@ use refused::Refused;
 
 /// Verdicts worked on at a time: a faulty proposer has two Inits a round, and must not keep the good one waiting.
 const JUDGING_MAX: usize = 2;
-/// How long to wait before asking again what could not be answered: listed bytes, a base layer that lags.
+/// How long to wait before asking again what could not be answered: listed bytes.
 const RETRY: Duration = Duration::from_millis(50);
+/// The same of a block whose origin is not final here: the base layer is looked at less often than that, and a decided block may
+/// have to be fetched again each time.
+const UNKNOWN_RETRY: Duration = Duration::from_millis(250);
 /// Block intervals after which a block is old when it is committed: its time is one interval behind as a rule.
 const LATE_INTERVALS: u128 = 3;
 /// Milliseconds more, for what agreement takes.

@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use super::{
-    Executor, Stale,
+    Executor, NoPrefix,
     filling::{Terms, core, fill, income},
     propose::{BLOCK_OPERATIONS, ProposeError, burns},
 };
@@ -59,8 +59,10 @@ impl Executor {
             return Ok(None); // its first block is the proposer's own
         }
         let certificate = decided.certificate.as_ref();
-        let (listed, burns) = self.on_prefix(height, |prefix| {
-            (listed(certificate, prefix), burns(self, prefix, height))
+        let (listed, burns, origin) = self.on_prefix(height, |prefix| {
+            let listed = listed(certificate, prefix);
+            let burns = burns(self, prefix, height);
+            (listed, burns, self.origin_above(prefix.tip))
         })?;
         let burns = burns.map_err(ProposeError::Unburnable)?;
         let flight = {
@@ -80,6 +82,7 @@ impl Executor {
             flight
         };
         let mut terms = Terms {
+            origin,
             fee_leaves,
             payment: Some(order.payment),
             burns: &burns,
@@ -104,7 +107,7 @@ impl Executor {
                 return Ok(None);
             }
             Ok(Some(Offer {
-                core: core(prefix, place, fee_leaves, certificate, &filled),
+                core: core(prefix, place, &terms, certificate, &filled),
                 payload: filled.payload,
                 certificate: certificate.cloned(),
                 value,
@@ -115,8 +118,11 @@ impl Executor {
     /// What the vote rule says of a header before its payload is seen.
     ///
     /// # Errors
-    /// [`Stale`].
-    pub(crate) fn judge_header(&self, header: &BlockHeader) -> Result<Result<(), Refusal>, Stale> {
+    /// [`NoPrefix`].
+    pub(crate) fn judge_header(
+        &self,
+        header: &BlockHeader,
+    ) -> Result<Result<(), Refusal>, NoPrefix> {
         self.on_prefix(header.core.height, |prefix| {
             validity::check_header(header, prefix)
         })

@@ -1,4 +1,4 @@
-//! Filling a payload: burns that are due, what the list demands, then the rest in the order given.
+//! Filling a payload: inbox items, burns that are due, what the list demands, then the rest in the order given.
 //!
 //! Invariant: what comes out is valid under the vote rule. What this module does not do: choose the order.
 
@@ -9,6 +9,7 @@ use protocol::{
     batch::Usage,
     block::{BlockCore, BlockExecution, Entry as BlockEntry, L1Origin, Payload},
     certificate::ExtendedCertificate,
+    inbox::InboxItem,
     number::{Epoch, Height, LeafIndex, Round},
     threaded::FeeLeaves,
     transaction::{Bid, ListHash, SignedBid},
@@ -20,6 +21,8 @@ use crate::mempool::{Entry, api_error, block_entry};
 
 /// What a payload is filled under.
 pub(super) struct Terms<'a> {
+    /// Base-layer block whose inbox items may stand in the block.
+    pub(super) origin: L1Origin,
     pub(super) fee_leaves: FeeLeaves,
     /// The payment that opens the block if it is sold: its core hash and signature do not matter here.
     pub(super) payment: Option<Bid>,
@@ -44,6 +47,7 @@ struct Filling<'a> {
     first: u8,
     execution: BlockExecution<'a>,
     usage: Usage,
+    inbox: Vec<InboxItem>,
     entries: Vec<BlockEntry>,
 }
 
@@ -76,9 +80,24 @@ impl Filling<'_> {
         Ok(())
     }
 
-    /// The payment of the bid, and burns: nothing may come before them.
+    /// The next inbox items, the payment of the bid, and burns: nothing may come before them. Items never fail, and as many as
+    /// a batch takes leave room for the rest.
     fn open(&mut self, terms: &Terms<'_>) -> Result<(), InvalidOperation> {
         let domain = self.prefix.domain;
+        let (base_layer, mut index) = (self.prefix.base_layer, self.prefix.tip.inbox_count);
+        while let Some(queued) = base_layer.item(index)
+            && queued.enqueued_at <= terms.origin.number
+        {
+            let item = Operation::Inbox(queued.item);
+            let usage = self.usage.with(&item);
+            if !usage.fits() {
+                break;
+            }
+            self.execution.push(domain, &item)?;
+            self.usage = usage;
+            self.inbox.push(queued.item);
+            index = index.saturating_add(1);
+        }
         if let Some(bid) = terms.payment {
             let payment = Operation::BidPay(bid);
             self.execution.push(domain, &payment)?;
@@ -111,6 +130,7 @@ pub(super) fn fill(
         first: u8::from(is_sold),
         execution: BlockExecution::new(prefix.state, prefix.tip, fee_leaves, is_sold),
         usage: Usage::default(),
+        inbox: Vec::new(),
         entries: Vec::new(),
     };
     filling.open(terms)?;
@@ -151,7 +171,7 @@ pub(super) fn fill(
     });
     let effects = filling.execution.finish()?;
     let payload = Payload {
-        inbox: Vec::new(),
+        inbox: filling.inbox,
         entries: filling.entries,
         excuses: excused
             .values()
@@ -170,7 +190,7 @@ pub(super) fn fill(
 pub(super) fn core(
     prefix: &DecidedPrefix<'_>,
     (height, birth_round, author): (Height, Round, L1Address),
-    fee_leaves: FeeLeaves,
+    terms: &Terms<'_>,
     certificate: Option<&ExtendedCertificate>,
     filled: &Filled,
 ) -> BlockCore {
@@ -183,9 +203,9 @@ pub(super) fn core(
         author,
         parent: prefix.tip.id,
         payload_root: filled.payload.root(),
-        fee_leaves,
+        fee_leaves: terms.fee_leaves,
         certificate_hash: certificate.map_or([0; 32], ExtendedCertificate::hash),
-        l1_origin: L1Origin::default(),
+        l1_origin: terms.origin,
         timestamp_ms: timestamp_ms(certificate, prefix),
         state_root_before: prefix.state.root(),
         usage: filled.usage,

@@ -1,7 +1,7 @@
 //! Promises about this node's own next block, before it is built: which operations will stand at its first places.
 //!
 //! A promise is for the height above the newest block and only until this node's block of it is built: the state does not
-//! move meanwhile, so what applies now applies then. Invariants: what was promised is on disk before it is signed, stands
+//! move meanwhile, nor the base-layer block that the first promise was made under, so what applies now applies then. Invariants: what was promised is on disk before it is signed, stands
 //! first in every block that this node builds at that height, in the order of its places, and nothing replaces or
 //! evicts it until the height is decided; after a start nothing is promised at the open height, since its block may be
 //! built. What this module does not do: sign ([`crate::promises`] does), or promise that the block is decided.
@@ -15,32 +15,51 @@ use std::{
 use api::{ApiError, ErrorCode};
 use protocol::{
     account::L1Address,
+    block::L1Origin,
     number::{Height, Round},
     preconfirmation::Preconfirmation,
     transaction::TransactionId,
 };
 
 use super::{
-    Executor,
+    Executor, NoPrefix,
     filling::{Terms, fill},
     propose::burns,
 };
 use crate::{
     mempool::Entry,
-    storage::{StorageError, TransactionRecord},
+    storage::{PromisedRecord, StorageError, TransactionRecord},
 };
 
 /// Promises for one height: they go before an inclusion list and are two records each in the guard's log.
 pub(crate) const PROMISES_MAX: usize = 16;
 
 /// What this node has promised for one height.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Promised {
-    height: Height,
-    /// Operation and sequence number in the pool, by place.
-    operations: Vec<(TransactionId, u64)>,
+    record: PromisedRecord,
     /// A block of this height is being built, or was: nothing more is promised.
     is_closed: bool,
+}
+
+impl Promised {
+    /// Nothing yet, and whatever is promised is for a block with this origin.
+    fn nothing(height: Height, origin: L1Origin, is_closed: bool) -> Self {
+        Self {
+            record: PromisedRecord {
+                height,
+                origin,
+                operations: Vec::new(),
+            },
+            is_closed,
+        }
+    }
+}
+
+impl Default for Promised {
+    fn default() -> Self {
+        Self::nothing(Height(0), L1Origin::default(), false)
+    }
 }
 
 fn refused(reason: impl Into<String>) -> ApiError {
@@ -64,34 +83,33 @@ impl Executor {
     /// The database's.
     pub(crate) fn restore_promises(&self) -> Result<(), StorageError> {
         let height = Height(self.tip().height.0.saturating_add(1));
-        let operations = self.shared.store.promised(height)?;
-        let sequences = operations.iter().map(|(_, sequence)| *sequence);
-        self.shared.pool().mark(sequences);
-        *self.promised() = Promised {
-            height,
-            operations,
-            is_closed: true,
-        };
+        let mut promised = Promised::nothing(height, L1Origin::default(), true);
+        if let Some(record) = self.shared.store.promised(height)? {
+            let sequences = record.operations.iter().map(|(_, sequence)| *sequence);
+            self.shared.pool().mark(sequences);
+            promised.record = record;
+        }
+        *self.promised() = promised;
         Ok(())
     }
 
-    /// Sequence numbers of what a block at `height` must begin with; from now on nothing more is promised for it.
-    pub(super) fn close_promises(&self, height: Height) -> Vec<u64> {
+    /// Sequence numbers of what a block at `height` must begin with, and its origin if there are any; from now on nothing more is
+    /// promised for it.
+    pub(super) fn close_promises(&self, height: Height) -> (Vec<u64>, Option<L1Origin>) {
         let mut promised = self.promised();
-        match height.cmp(&promised.height) {
-            Ordering::Less => Vec::new(), // no such block can be proposed any more
+        match height.cmp(&promised.record.height) {
+            Ordering::Less => (Vec::new(), None), // no such block can be proposed any more
             Ordering::Equal => {
                 promised.is_closed = true;
-                let operations = promised.operations.iter();
-                operations.map(|(_, sequence)| *sequence).collect()
+                let record = &promised.record;
+                let operations = record.operations.iter();
+                let sequences: Vec<u64> = operations.map(|(_, sequence)| *sequence).collect();
+                let origin = (!sequences.is_empty()).then_some(record.origin);
+                (sequences, origin)
             }
             Ordering::Greater => {
-                *promised = Promised {
-                    height,
-                    operations: Vec::new(),
-                    is_closed: true,
-                };
-                Vec::new()
+                *promised = Promised::nothing(height, L1Origin::default(), true);
+                (Vec::new(), None)
             }
         }
     }
@@ -99,7 +117,7 @@ impl Executor {
     /// Whether anything is promised at a height: such a block is not sold.
     pub(crate) fn has_promised(&self, height: Height) -> bool {
         let promised = self.promised();
-        promised.height == height && !promised.operations.is_empty()
+        promised.record.height == height && !promised.record.operations.is_empty()
     }
 
     /// Promises `own`'s next block a pending operation, or says again what was promised of it.
@@ -112,8 +130,8 @@ impl Executor {
         id: TransactionId,
     ) -> Result<Preconfirmation, ApiError> {
         let mut promised = self.promised();
-        let tip = self.tip().height;
-        let height = Height(tip.0.saturating_add(1));
+        let tip = self.tip();
+        let height = Height(tip.height.0.saturating_add(1));
         let decided = self.decided();
         let next = *decided.term.set.proposer(height, Round(0));
         if next != own {
@@ -121,18 +139,15 @@ impl Executor {
                 "this node is {own}, the next proposer (height {height}) is {next}"
             )));
         }
-        if promised.height != height {
-            *promised = Promised {
-                height,
-                ..Promised::default()
-            };
+        if promised.record.height != height {
+            *promised = Promised::nothing(height, self.origin_above(&tip), false);
         }
         let at = |place: usize| Preconfirmation {
             height,
             place: u32::try_from(place).unwrap_or(u32::MAX),
             transaction: id,
         };
-        let mut known = promised.operations.iter();
+        let mut known = promised.record.operations.iter();
         if let Some(place) = known.position(|(operation, _)| *operation == id) {
             return Ok(at(place));
         }
@@ -141,21 +156,21 @@ impl Executor {
                 "this node's block of height {height} is built, or was before a restart"
             )));
         }
-        let place = promised.operations.len();
+        let place = promised.record.operations.len();
         if place >= PROMISES_MAX {
             return Err(refused(format!(
                 "{PROMISES_MAX} operations are promised at height {height} already"
             )));
         }
         let entry = self.promisable(&id)?;
-        let mut operations = promised.operations.clone();
-        operations.push((id, entry.sequence));
-        self.check_promises(height, &operations)?;
+        let mut record = promised.record.clone();
+        record.operations.push((id, entry.sequence));
+        self.check_promises(&record)?;
         let store = &self.shared.store;
         store
-            .write_promised(height, &operations)
+            .write_promised(&record)
             .map_err(|error| internal(&error))?;
-        promised.operations = operations;
+        promised.record = record;
         Ok(at(place))
     }
 
@@ -181,11 +196,8 @@ impl Executor {
     }
 
     /// Whether a block that begins with these operations can be built.
-    fn check_promises(
-        &self,
-        height: Height,
-        operations: &[(TransactionId, u64)],
-    ) -> Result<(), ApiError> {
+    fn check_promises(&self, record: &PromisedRecord) -> Result<(), ApiError> {
+        let (height, operations) = (record.height, &record.operations);
         let flight: Vec<Entry> = {
             let pool = self.shared.pool();
             let sequences = operations.iter();
@@ -205,6 +217,7 @@ impl Executor {
                 ))
             })?;
             let terms = Terms {
+                origin: record.origin,
                 fee_leaves: self.shared.chain.constants.fee_leaves,
                 payment: None,
                 burns: &burns,
@@ -216,8 +229,11 @@ impl Executor {
             let is_whole = filled.payload.entries.len() == burns.len() + flight.len();
             Ok((is_whole, filled.failed))
         });
-        let (is_whole, failed) = filled.map_err(|_| {
-            refused("a block was decided meanwhile: ask again, the next proposer may be another")
+        let (is_whole, failed) = filled.map_err(|error| match error {
+            NoPrefix::Stale(_) => refused(
+                "a block was decided meanwhile: ask again, the next proposer may be another",
+            ),
+            NoPrefix::Storage(error) => internal(&error),
         })??;
         if is_whole {
             return Ok(());

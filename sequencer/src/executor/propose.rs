@@ -13,7 +13,7 @@ use protocol::{
 };
 
 use super::{
-    Draft, Executor, Judged, Stale,
+    Draft, Executor, Judged, NoPrefix, Stale,
     filling::{Filled, Terms, core, fill},
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) const BLOCK_OPERATIONS: usize = 2_048;
 pub(crate) enum ProposeError {
     /// Another height is the next one now.
     #[error(transparent)]
-    Stale(#[from] Stale),
+    Stale(Stale),
     /// Listed transactions whose bytes are not here: a block without them would be invalid.
     #[error("{} listed transactions are not here yet", .0.len())]
     Unlisted(Vec<ListHash>),
@@ -42,6 +42,15 @@ pub(crate) enum ProposeError {
     /// The payment of a bid, or a burn, does not execute.
     #[error("the block cannot be opened: {0}")]
     Unopened(#[from] InvalidOperation),
+}
+
+impl From<NoPrefix> for ProposeError {
+    fn from(error: NoPrefix) -> Self {
+        match error {
+            NoPrefix::Stale(stale) => Self::Stale(stale),
+            NoPrefix::Storage(error) => Self::Storage(error),
+        }
+    }
 }
 
 /// Bids that the block at `height` must burn, and the names of those that are not here.
@@ -77,16 +86,19 @@ impl Executor {
     ) -> Result<Judged, ProposeError> {
         let decided = self.decided();
         let certificate = decided.certificate.as_ref();
-        let (listed, burns) = self.on_prefix(height, |prefix| {
-            (listed(certificate, prefix), burns(self, prefix, height))
+        let (listed, burns, origin) = self.on_prefix(height, |prefix| {
+            let listed = listed(certificate, prefix);
+            let burns = burns(self, prefix, height);
+            (listed, burns, self.origin_above(prefix.tip))
         })?;
         let burns = burns.map_err(ProposeError::Unburnable)?;
-        let promised = self.close_promises(height);
+        let (promised, promised_origin) = self.close_promises(height);
         let (flight, missing) = self.take_off(&promised, &listed)?;
         if !missing.is_empty() {
             return Err(ProposeError::Unlisted(missing));
         }
         let terms = Terms {
+            origin: promised_origin.unwrap_or(origin),
             fee_leaves: self.shared.chain.constants.fee_leaves,
             payment: None,
             burns: &burns,
@@ -97,7 +109,7 @@ impl Executor {
             let mut core = core(
                 prefix,
                 (height, round, author),
-                terms.fee_leaves,
+                &terms,
                 certificate,
                 &filled,
             );
@@ -201,11 +213,12 @@ fn finish(
         failed,
         ..
     } = filled;
+    let taken = u64::try_from(payload.inbox.len()).unwrap_or(u64::MAX);
     let tip = Tip {
         height: header.core.height,
         id: header.id(),
         timestamp_ms: header.core.timestamp_ms,
-        inbox_count: prefix.tip.inbox_count,
+        inbox_count: prefix.tip.inbox_count.saturating_add(taken),
         l1_origin: header.core.l1_origin,
     };
     let effects = BlockEffects {

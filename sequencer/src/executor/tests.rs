@@ -47,7 +47,10 @@ fn answers_about_another_height_are_stale() {
         asked: Height(1),
         tip: Height(1),
     };
-    assert_eq!(rig.executor.judge(&judged.block), Err(stale));
+    assert_eq!(
+        rig.executor.judge(&judged.block),
+        Err(NoPrefix::Stale(stale))
+    );
     let certificate = crate::fixture::certify(&judged.block, &crate::fixture::validator(), 0);
     assert_eq!(
         rig.executor.commit(judged, certificate, 0),

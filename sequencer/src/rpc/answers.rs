@@ -9,11 +9,11 @@ use api::{
         CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     set::SetWeights,
-    status::{ChainInfo, FeeLeafInfo, NodeStatus},
+    status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus},
     text::{BytesText, HashText},
 };
 use protocol::{
-    block::Entry,
+    block::{Entry, Tip},
     certificate::ExtendedCertificate,
     codec::to_bytes,
     number::{Amount, BatchNumber, Epoch, Height},
@@ -26,6 +26,7 @@ use verifier::checkpoint::CheckpointFile;
 
 use super::public::{PublicApi, internal};
 use crate::{
+    base_layer::BaseStanding,
     chain::now_ms,
     evidence::lineage,
     storage::{BatchRecord, JobRecord},
@@ -298,6 +299,10 @@ impl PublicApi {
             root: root.into(),
             leaf_count: count(view.leaves.len()),
             inbox_count: view.tip.inbox_count,
+            base_layer: executor
+                .base_layer
+                .as_ref()
+                .map(|part| base_layer_json(part.standing(), &view.tip)),
             mempool_operations,
             mempool_bytes,
             validators: u32::try_from(set.validators().len()).unwrap_or(u32::MAX),
@@ -323,6 +328,26 @@ impl PublicApi {
             jobs_leased,
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
         })
+    }
+}
+
+fn base_layer_json(standing: BaseStanding, tip: &Tip) -> BaseLayerStatus {
+    let BaseStanding {
+        latest,
+        safe,
+        finalized,
+        items,
+        alarm,
+        trouble,
+    } = standing;
+    BaseLayerStatus {
+        latest,
+        safe,
+        finalized,
+        origin: tip.l1_origin.number,
+        inbox_items: items,
+        alarm,
+        trouble,
     }
 }
 

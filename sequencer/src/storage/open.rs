@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Layout of the database; raised by any change of columns, keys or values.
-pub(crate) const SCHEMA: u32 = 5;
+pub(crate) const SCHEMA: u32 = 6;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const GENESIS_KEY: &[u8] = b"genesis";

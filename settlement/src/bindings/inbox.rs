@@ -1,16 +1,19 @@
-//! Inbox items: from a request to the call that enqueues it, and from the event back to the item.
+//! Inbox items: from a request to the call that enqueues it, and from the event back to the item; what the contracts say of them.
 //!
 //! The owner of an item is whoever sends the call, so the request's own is not encoded. Fees are the caller's: what is sent
 //! beyond a deposit of ETH is the fee.
 
-use alloy_primitives::{B256, Bytes, U256};
-use alloy_sol_types::SolCall;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall, SolEvent};
 use protocol::account::L1Address;
 use protocol::inbox::{InboxItem, InboxKind, InboxRequest};
 use protocol::number::TokenId;
 use protocol::params::ITEM_WORDS;
 
-use super::{BindingError, Events, Inbox, address, batch::words, integer, l1_address};
+use super::{
+    BindingError, Events, Inbox, Rollup, address, batch::words, event, integer, l1_address, view,
+};
+use crate::base_layer::{BaseLayer, Log, LogFilter};
 
 /// The call that enqueues a request, and the wei of it that are not a fee.
 ///
@@ -92,4 +95,49 @@ impl EnqueuedItem {
     pub fn rolling_hash(&self, before: B256) -> B256 {
         B256::from(self.item.rolling_hash(&before.0))
     }
+}
+
+/// The logs that tell of items.
+#[must_use]
+pub fn item_filter(inbox: Address) -> LogFilter {
+    LogFilter {
+        addresses: vec![inbox],
+        events: vec![Events::ItemEnqueued::SIGNATURE_HASH],
+    }
+}
+
+/// The items that these logs tell of, in their order.
+///
+/// # Errors
+/// [`BindingError::Malformed`].
+pub fn items(logs: &[Log]) -> Result<Vec<EnqueuedItem>, BindingError> {
+    let events = logs.iter().map(event::<Events::ItemEnqueued>);
+    let items = events.filter_map(Result::transpose);
+    items.map(|event| EnqueuedItem::read(&event?)).collect()
+}
+
+/// The Inbox's rolling hash after so many items, as it stands after a block. It is the node's word.
+///
+/// # Errors
+/// [`BindingError`].
+pub async fn rolling_at(
+    layer: &dyn BaseLayer,
+    block: B256,
+    inbox: Address,
+    number: u64,
+) -> Result<B256, BindingError> {
+    view(layer, block, inbox, &Inbox::rollingAtCall { number }).await
+}
+
+/// Seconds after which the Rollup takes no batch that leaves an item out. It is the node's word.
+///
+/// # Errors
+/// [`BindingError`]; of no contract at the address [`BindingError::Malformed`].
+pub async fn overdue_seconds(
+    layer: &dyn BaseLayer,
+    block: B256,
+    rollup: Address,
+) -> Result<u64, BindingError> {
+    let timing = view(layer, block, rollup, &Rollup::timingCall {}).await?;
+    Ok(timing.overdue)
 }

@@ -79,6 +79,15 @@ sol! {
         bytes32 referenceHash;
     }
 
+    /// Deadlines of the Rollup, in seconds.
+    struct Timing {
+        uint64 overdue;
+        uint64 enforced;
+        uint64 proofWindow;
+        uint64 proofTime;
+        uint64 desert;
+    }
+
     /// The chain of batches.
     interface Rollup {
         /// Commits a certified batch.
@@ -121,6 +130,8 @@ sol! {
         function withdrawalRoot(uint64 batchNumber) external view returns (bytes32);
         /// Hash of the protocol's parameters.
         function paramsHash() external view returns (bytes32);
+        /// Its deadlines.
+        function timing() external view returns (Timing memory);
     }
 
     /// Operations that enter through the base layer.

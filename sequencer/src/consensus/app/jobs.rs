@@ -11,13 +11,13 @@ use protocol::{
 use ractor::RpcReplyPort;
 
 use super::{
-    App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Refused, Verdict, Wanted,
-    bids::choose,
+    App, ConsensusError, Decision, Done, Init, Judgement, RETRY, Refused, UNKNOWN_RETRY, Verdict,
+    Wanted, bids::choose,
 };
 use crate::{
     agreement::{Agreement, BlockValue},
     chain::now_ms,
-    executor::{Executor, Judged, ProposeError},
+    executor::{Executor, Judged, NoPrefix, ProposeError},
     guard::{GuardError, GuardRequest, SigningGuard},
 };
 
@@ -42,10 +42,11 @@ fn judge(executor: &Executor, block: Block) -> Result<Verdict, ConsensusError> {
             tracing::debug!(?missing, "no verdict yet");
             Ok(Verdict::Unknown)
         }
-        Err(stale) => {
+        Err(NoPrefix::Stale(stale)) => {
             tracing::debug!(%stale, "no verdict");
             Ok(Verdict::Stale)
         }
+        Err(NoPrefix::Storage(error)) => Err(error.into()),
     }
 }
 
@@ -351,7 +352,7 @@ impl App {
             }
             Verdict::Unknown => {
                 self.judged.insert(id, Judgement::Unknown);
-                self.retry_at = Some(std::time::Instant::now() + RETRY);
+                self.retry_at = Some(std::time::Instant::now() + UNKNOWN_RETRY);
             }
             Verdict::Stale => {
                 self.judged.remove(&id);
