@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{ApiError, ErrorCode},
     operation::{PointJson, TransactionJson},
+    status::PlaceJson,
     text::{AddressText, AmountText, BytesText, FieldText, HashText},
 };
 
@@ -321,6 +322,20 @@ pub struct BatchJson {
     pub bundle_bytes: Option<u64>,
     /// keccak256 of its bundle.
     pub bundle_hash: Option<HashText>,
+    /// Where it stands on the base layer, as this node sees it; absent if it is not committed, or no base layer is followed.
+    pub base_layer: Option<BatchOnBaseLayer>,
+}
+
+/// A batch on the base layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchOnBaseLayer {
+    /// Where it was committed.
+    pub committed: PlaceJson,
+    /// Where it was proven.
+    pub proven: Option<PlaceJson>,
+    /// Whether the block that proved it is final.
+    pub is_final: bool,
 }
 
 /// The bundle of a proven batch: write the bytes to a file and `quorate verify` it.

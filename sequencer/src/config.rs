@@ -13,7 +13,7 @@ use protocol::{
     signature::SecretKey,
     validator::ValidatorKey,
 };
-use settlement::{BaseLayer, deploy::Deployment};
+use settlement::{BaseLayer, TransactionSigner, deploy::Deployment};
 
 use crate::{
     proving::ProofVerifier,
@@ -260,6 +260,31 @@ pub struct BaseLayerConfig {
     /// How long a block has been final here before this node proposes it, so that its peers have seen that too: a few of their
     /// looks.
     pub origin_delay: Duration,
+    /// Posts batches there; without it this node only looks.
+    pub poster: Option<PosterConfig>,
+}
+
+/// Who pays for transactions to the base layer, and how much.
+#[derive(Clone)]
+pub struct PosterConfig {
+    /// The key; nothing else may sign with it.
+    pub key: TransactionSigner,
+    /// Wei per gas at most.
+    pub fee_max_wei: u128,
+    /// Blocks that a transaction waits before its fees are raised.
+    pub patience_blocks: u64,
+}
+
+impl PosterConfig {
+    /// At most 200 gwei per gas, raised after three blocks.
+    #[must_use]
+    pub fn new(key: TransactionSigner) -> Self {
+        Self {
+            key,
+            fee_max_wei: 200_000_000_000,
+            patience_blocks: 3,
+        }
+    }
 }
 
 impl BaseLayerConfig {
@@ -272,6 +297,7 @@ impl BaseLayerConfig {
             first_block,
             poll: Duration::from_secs(2),
             origin_delay: Duration::from_secs(6),
+            poster: None,
         }
     }
 }
@@ -285,6 +311,7 @@ impl std::fmt::Debug for BaseLayerConfig {
             .field("first_block", &self.first_block)
             .field("poll", &self.poll)
             .field("origin_delay", &self.origin_delay)
+            .field("poster", &self.poster.as_ref().map(|poster| poster.key.address()))
             .finish()
     }
 }

@@ -28,6 +28,10 @@ pub(crate) enum Event {
         stage: BatchStage,
         time_ms: u64,
     },
+    /// A batch stands elsewhere on the base layer than before.
+    Settled {
+        number: BatchNumber,
+    },
 }
 
 /// Sends events to whoever listens.

@@ -31,6 +31,7 @@ mod relay;
 mod restart;
 mod rpc;
 mod sets;
+mod settling;
 mod sightings;
 mod snapshot;
 mod soft;
@@ -40,7 +41,7 @@ mod telemetry;
 pub use base_layer::{BaseHeads, OtherBaseLayer, look_at};
 pub use config::{
     BaseLayerConfig, BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode,
-    NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
+    NetworkConfig, NodeConfig, PosterConfig, RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
 };
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};

@@ -23,6 +23,7 @@ mod record;
 mod restart;
 mod restored;
 mod sets;
+mod settled;
 mod state;
 mod undecided;
 
@@ -48,6 +49,7 @@ pub(crate) use record::{
     StoredBlock, TipRecord, TransactionRecord, Undo,
 };
 pub(crate) use restored::Restored;
+pub(crate) use settled::SettledMark;
 pub(crate) use state::BlockWrite;
 
 /// Why the database cannot be used.
@@ -137,10 +139,11 @@ pub(crate) enum Column {
     Handovers,
     BaseBlocks,
     BaseItems,
+    Settled,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -164,6 +167,7 @@ impl Column {
         Self::Handovers,
         Self::BaseBlocks,
         Self::BaseItems,
+        Self::Settled,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -182,6 +186,7 @@ impl Column {
                 | Self::Handovers
                 | Self::BaseBlocks
                 | Self::BaseItems
+                | Self::Settled
         )
     }
 
@@ -210,6 +215,7 @@ impl Column {
             Self::Handovers => "handovers",
             Self::BaseBlocks => "base_blocks",
             Self::BaseItems => "base_items",
+            Self::Settled => "settled",
         }
     }
 }

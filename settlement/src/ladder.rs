@@ -117,6 +117,7 @@ pub enum LadderStep {
 }
 
 /// What a block changed: each batch as it was before.
+#[derive(Clone, Debug)]
 struct Applied {
     block: BlockMark,
     before: BTreeMap<u64, Option<SettledBatch>>,
@@ -126,6 +127,7 @@ struct Applied {
 }
 
 /// The batches of one Rollup.
+#[derive(Clone, Debug)]
 pub struct Ladder {
     batches: BTreeMap<u64, SettledBatch>,
     mode: u8,

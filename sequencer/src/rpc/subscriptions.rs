@@ -108,6 +108,9 @@ pub(super) async fn follow(
                 Topic::Transaction { .. },
                 Some(id),
             ) => send_status(&api, &sink, id, &mut last).await,
+            (Ok(Event::Settled { .. }), Topic::Transaction { .. }, Some(id)) => {
+                send_status(&api, &sink, id, &mut last).await
+            }
             (Ok(_), _, _) => true,
         };
         if !goes_on {
@@ -130,7 +133,7 @@ async fn send_status(
         return true;
     }
     *last = Some(status.clone());
-    let is_over = status.stage == Stage::Proven;
+    let is_over = status.stage == api.last_stage();
     send(sink, &Notice::Transaction { status }).await && !is_over
 }
 
