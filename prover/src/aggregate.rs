@@ -248,6 +248,12 @@ impl Aggregator {
         &self.last.key
     }
 
+    /// Every circuit's name and the description of its key: the levels, lowest first, the top, the final one.
+    pub fn keys(&self) -> impl Iterator<Item = (&'static str, &KeyDescription)> {
+        let stages = self.levels.iter().chain([&self.top, &self.last]);
+        stages.map(|stage| (stage.name, &stage.key))
+    }
+
     /// Joins two neighbours on a level, or takes one alone to the next; on level 0 they are chunk proofs.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use api::jobs::JobKind;
 use protocol::params::CIRCUIT_VERSION;
 use prover::Prover;
+use prover::aggregate::Aggregator;
 use prover::srs::StringKind;
 use verifier::golden::{self, CircuitName};
 
@@ -68,6 +69,39 @@ fn golden_keys_are_those_of_the_circuits() {
             hex::encode(digest),
             "the {circuit} circuit has changed; if that was on purpose: make golden"
         );
+    }
+}
+
+/// Where the descriptions of the aggregation circuits are.
+fn description(kind: StringKind, stage: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../verifier/golden/aggregation")
+        .join(format!("{kind}-{stage}.key"))
+}
+
+#[test]
+fn golden_aggregation_keys_are_those_of_the_circuits() {
+    let is_update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if !is_update && std::env::var_os("QUORATE_SOAK").is_none() {
+        return; // minutes and four gigabytes of keys: make golden and make soak
+    }
+    let kind = StringKind::InsecureDevelopment;
+    let prover = Prover::load(&cache(), kind).expect("keys under the development string");
+    let protocols = [JobKind::Chunk, JobKind::Data].map(|kind| prover.inner_protocol(kind));
+    drop(prover);
+    let [chunk, data] = protocols;
+    let aggregator = Aggregator::load(&cache(), kind, (chunk, data)).expect("keys of the tree");
+    for (stage, key) in aggregator.keys() {
+        let (path, encoded) = (description(kind, stage), key.encode());
+        if is_update {
+            std::fs::write(path, encoded).expect("a description is writable");
+        } else {
+            let golden = std::fs::read(&path).expect("a description is readable");
+            assert!(
+                golden == encoded,
+                "the {stage} circuit has changed; if that was on purpose: make golden"
+            );
+        }
     }
 }
 
