@@ -269,9 +269,9 @@ pub enum BatchStage {
 pub struct BatchJob {
     /// Job id.
     pub id: HashText,
-    /// `chunk` or `data`.
+    /// `chunk`, `data`, `join`, `close` or `finish`.
     pub kind: crate::jobs::JobKind,
-    /// Position of the chunk; 0 for data.
+    /// Position of the chunk, or of the join among all of its batch; else 0.
     pub index: u32,
     /// When the job was made.
     pub created_ms: u64,
@@ -321,6 +321,8 @@ pub struct BatchJson {
     pub bundle_bytes: Option<u64>,
     /// keccak256 of its bundle.
     pub bundle_hash: Option<HashText>,
+    /// When this node had the one proof of the batch that the base layer verifies.
+    pub final_proof_ms: Option<u64>,
 }
 
 /// The bundle of a proven batch: write the bytes to a file and `quorate verify` it.

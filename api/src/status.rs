@@ -353,6 +353,13 @@ pub enum Notice {
         /// When it got there.
         time_ms: u64,
     },
+    /// The proof of a batch that the base layer verifies is here.
+    FinalProof {
+        /// Number of the batch.
+        number: u64,
+        /// When this node had it.
+        time_ms: u64,
+    },
     /// The subscriber was too slow; this many notices are lost and the subscription ends.
     Lagged {
         /// Notices lost.

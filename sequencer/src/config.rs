@@ -55,7 +55,7 @@ pub struct NodeConfig {
     pub chunk_key: Vec<u8>,
     /// Encoded description of the data circuit's key: part of every bundle.
     pub data_key: Vec<u8>,
-    /// Decides whether a proof counts.
+    /// Decides whether a proof counts, and with the keys of aggregation also whether there are jobs of it.
     pub proof_verifier: Arc<dyn ProofVerifier>,
 }
 
@@ -177,6 +177,12 @@ pub struct JobsConfig {
     pub chunk_memory_mb: u64,
     /// MiB a worker must offer for a data job.
     pub data_memory_mb: u64,
+    /// MiB a worker must offer for a join.
+    pub join_memory_mb: u64,
+    /// MiB a worker must offer to close a batch.
+    pub close_memory_mb: u64,
+    /// MiB a worker must offer for a final proof.
+    pub finish_memory_mb: u64,
 }
 
 impl Default for JobsConfig {
@@ -188,6 +194,9 @@ impl Default for JobsConfig {
             suspension: Duration::from_secs(600),
             chunk_memory_mb: 4_096,
             data_memory_mb: 2_048,
+            join_memory_mb: 6_144,
+            close_memory_mb: 6_144,
+            finish_memory_mb: 10_752,
         }
     }
 }

@@ -10,6 +10,7 @@
 mod bids;
 mod checkpoints;
 mod departed;
+mod finals;
 mod frozen;
 mod history;
 mod ledger;
@@ -41,8 +42,8 @@ pub use open::{Checked, check_database};
 #[cfg(test)]
 pub(crate) use prefix::write_prefix;
 pub(crate) use record::{
-    BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
-    StoredBlock, TipRecord, TransactionRecord, Undo,
+    BatchRecord, CheckpointRecord, FinalProofRecord, JobRecord, OpenBatchRecord, PendingRecord,
+    ProvenRecord, StoredBlock, TipRecord, TransactionRecord, Undo,
 };
 pub(crate) use restored::Restored;
 pub(crate) use state::BlockWrite;
@@ -129,13 +130,14 @@ pub(crate) enum Column {
     Witnesses,
     Proofs,
     Bundles,
+    FinalProofs,
     Checkpoints,
     Sets,
     Handovers,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -154,6 +156,7 @@ impl Column {
         Self::Witnesses,
         Self::Proofs,
         Self::Bundles,
+        Self::FinalProofs,
         Self::Checkpoints,
         Self::Sets,
         Self::Handovers,
@@ -171,6 +174,7 @@ impl Column {
                 | Self::Jobs
                 | Self::JobOrder
                 | Self::Bundles
+                | Self::FinalProofs
                 | Self::Checkpoints
                 | Self::Handovers
         )
@@ -196,6 +200,7 @@ impl Column {
             Self::Witnesses => "witnesses",
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
+            Self::FinalProofs => "final_proofs",
             Self::Checkpoints => "checkpoints",
             Self::Sets => "sets",
             Self::Handovers => "handovers",

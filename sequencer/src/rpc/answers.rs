@@ -147,12 +147,16 @@ impl PublicApi {
                 proven_ms: None,
                 bundle_bytes: None,
                 bundle_hash: None,
+                final_proof_ms: None,
             });
         }
         let batch = store
             .batch(number)
             .map_err(|error| internal(&error))?
             .ok_or_else(unknown)?;
+        let last = store
+            .final_proof(number)
+            .map_err(|error| internal(&error))?;
         let stage = if batch.proven.is_some() {
             BatchStage::Proven
         } else {
@@ -173,6 +177,7 @@ impl PublicApi {
             proven_ms: batch.proven.map(|proven| proven.time_ms),
             bundle_bytes: batch.proven.map(|proven| proven.bundle_bytes),
             bundle_hash: batch.proven.map(|proven| proven.bundle_hash.into()),
+            final_proof_ms: last.map(|last| last.time_ms),
         })
     }
 
@@ -184,11 +189,7 @@ impl PublicApi {
         };
         BatchJob {
             id: HashText::from(*id),
-            kind: if job.kind == 0 {
-                api::jobs::JobKind::Chunk
-            } else {
-                api::jobs::JobKind::Data
-            },
+            kind: job.circuit.kind(),
             index: job.index,
             created_ms: job.created_ms,
             leased_ms: job.leased_ms,

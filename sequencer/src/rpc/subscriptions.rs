@@ -97,6 +97,10 @@ pub(super) async fn follow(
                 )
                 .await
             }
+            (Ok(Event::FinalProof { number, time_ms }), Topic::Batches, _) => {
+                let number = number.0;
+                send(&sink, &Notice::FinalProof { number, time_ms }).await
+            }
             (Ok(Event::Transactions(ids)), Topic::Transaction { .. }, Some(id)) => {
                 !ids.contains(id) || send_status(&api, &sink, id, &mut last).await
             }
