@@ -126,7 +126,10 @@ pub(crate) fn job_seconds(job: &BatchJob) -> Option<f64> {
 fn job_name(batch: u64, job: &BatchJob) -> String {
     match job.kind {
         JobKind::Chunk => format!("batch {batch} chunk {}", job.index),
-        JobKind::Data => format!("batch {batch} data"),
+        JobKind::Join => format!("batch {batch} join {}", job.index),
+        JobKind::Data | JobKind::Close | JobKind::Finish => {
+            format!("batch {batch} {}", job.kind.name())
+        }
     }
 }
 
