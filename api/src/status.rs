@@ -86,7 +86,7 @@ pub enum Evidence {
 }
 
 /// Where a transaction stands on the base layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceJson {
     /// Height of the block.
@@ -404,6 +404,13 @@ pub enum Notice {
         /// Where it stands now.
         stage: BatchStage,
         /// When it got there.
+        time_ms: u64,
+    },
+    /// The proof of a batch that the base layer verifies is here.
+    FinalProof {
+        /// Number of the batch.
+        number: u64,
+        /// When this node had it.
         time_ms: u64,
     },
     /// The subscriber was too slow; this many notices are lost and the subscription ends.

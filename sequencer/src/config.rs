@@ -58,7 +58,7 @@ pub struct NodeConfig {
     pub chunk_key: Vec<u8>,
     /// Encoded description of the data circuit's key: part of every bundle.
     pub data_key: Vec<u8>,
-    /// Decides whether a proof counts.
+    /// Decides whether a proof counts, and with the keys of aggregation also whether there are jobs of it.
     pub proof_verifier: Arc<dyn ProofVerifier>,
 }
 
@@ -181,6 +181,12 @@ pub struct JobsConfig {
     pub chunk_memory_mb: u64,
     /// MiB a worker must offer for a data job.
     pub data_memory_mb: u64,
+    /// MiB a worker must offer for a join.
+    pub join_memory_mb: u64,
+    /// MiB a worker must offer to close a batch.
+    pub close_memory_mb: u64,
+    /// MiB a worker must offer for a final proof.
+    pub finish_memory_mb: u64,
 }
 
 impl Default for JobsConfig {
@@ -192,6 +198,9 @@ impl Default for JobsConfig {
             suspension: Duration::from_secs(600),
             chunk_memory_mb: 4_096,
             data_memory_mb: 2_048,
+            join_memory_mb: 6_144,
+            close_memory_mb: 6_144,
+            finish_memory_mb: 10_752,
         }
     }
 }
@@ -311,7 +320,10 @@ impl std::fmt::Debug for BaseLayerConfig {
             .field("first_block", &self.first_block)
             .field("poll", &self.poll)
             .field("origin_delay", &self.origin_delay)
-            .field("poster", &self.poster.as_ref().map(|poster| poster.key.address()))
+            .field(
+                "poster",
+                &self.poster.as_ref().map(|poster| poster.key.address()),
+            )
             .finish()
     }
 }

@@ -29,8 +29,11 @@ pub(crate) enum Event {
         time_ms: u64,
     },
     /// A batch stands elsewhere on the base layer than before.
-    Settled {
+    Settled,
+    /// The proof of a batch that the base layer verifies is here.
+    FinalProof {
         number: BatchNumber,
+        time_ms: u64,
     },
 }
 

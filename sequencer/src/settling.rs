@@ -72,7 +72,7 @@ enum StepError {
     #[error(transparent)]
     Binding(#[from] settlement::bindings::BindingError),
     #[error(transparent)]
-    Poster(PosterError),
+    Poster(Box<PosterError>),
     #[error("block {0} is not final yet")]
     Early(u64),
     #[error("no answer within {} s", STEP_TIMEOUT.as_secs())]
@@ -91,7 +91,7 @@ impl From<PosterError> for StepError {
     fn from(error: PosterError) -> Self {
         match source_failure(&error) {
             Some(failure) => Self::Storage(failure),
-            None => Self::Poster(error),
+            None => Self::Poster(Box::new(error)),
         }
     }
 }
@@ -144,11 +144,15 @@ impl Settling {
             None if number.0 < known.mark.proven => self.store.settled(number)?,
             None => None,
         };
-        Ok(batch.map(|SettledBatch { committed, proven, .. }| OnBaseLayer {
-            committed,
-            proven: proven.map(|(place, _)| place),
-            finalized,
-        }))
+        Ok(batch.map(
+            |SettledBatch {
+                 committed, proven, ..
+             }| OnBaseLayer {
+                committed,
+                proven: proven.map(|(place, _)| place),
+                finalized,
+            },
+        ))
     }
 
     fn take(&self, event: &settlement::FollowEvent) -> Result<(), StepError> {
@@ -156,15 +160,18 @@ impl Settling {
         match known.ladder.take(event)? {
             LadderStep::None => {}
             LadderStep::Changed(batches) => {
-                for number in batches {
-                    tracing::info!(batch = number, "batch changed on the base layer");
-                    self.events.send(Event::Settled { number: BatchNumber(number) });
-                }
+                tracing::info!(?batches, "batches changed on the base layer");
+                self.events.send(Event::Settled);
             }
-            LadderStep::Final { mark, batches, mode } => {
-                let proven = batches.iter().rev().find(|(_, batch)| {
-                    batch.as_ref().is_some_and(|batch| batch.proven.is_some())
-                });
+            LadderStep::Final {
+                mark,
+                batches,
+                mode,
+            } => {
+                let proven = batches
+                    .iter()
+                    .rev()
+                    .find(|(_, batch)| batch.as_ref().is_some_and(|batch| batch.proven.is_some()));
                 let mark = SettledMark {
                     number: mark.number,
                     hash: mark.hash.0,
@@ -173,12 +180,15 @@ impl Settling {
                     proven: proven.map_or(known.mark.proven, |(number, _)| *number),
                 };
                 // A write for every final block would be many, and a restart follows from any of them.
-                if !batches.is_empty() || mode != known.mark.mode || mark.number > known.mark.number + 64 {
+                if !batches.is_empty()
+                    || mode != known.mark.mode
+                    || mark.number > known.mark.number + 64
+                {
                     self.store.write_settled(&batches, &mark)?;
                 }
                 known.mark = mark;
-                for (number, _) in batches {
-                    self.events.send(Event::Settled { number: BatchNumber(number) });
+                if !batches.is_empty() {
+                    self.events.send(Event::Settled);
                 }
             }
         }
@@ -200,7 +210,13 @@ fn poster(
     let signer: TransactionSigner = poster.key.clone();
     let source = NodeSource(Arc::clone(store));
     let layer = Arc::clone(&config.layer);
-    Ok(Poster::resume(layer, config.deployment, (signer, submitter), source, stored))
+    Ok(Poster::resume(
+        layer,
+        config.deployment,
+        (signer, submitter),
+        source,
+        stored,
+    ))
 }
 
 /// The mark below the first block, or where the database stands.
@@ -235,7 +251,11 @@ fn told(done: Vec<Posted>) {
         match one {
             Posted::Begun(duty) => tracing::info!(?duty, "posting to the base layer"),
             Posted::Refused(duty, reason) => {
-                tracing::warn!(?duty, reason, "the contracts refuse this now; it is tried again");
+                tracing::warn!(
+                    ?duty,
+                    reason,
+                    "the contracts refuse this now; it is tried again"
+                );
             }
             Posted::Progress(duty, progress) => {
                 tracing::info!(?duty, ?progress, "transaction to the base layer");
@@ -260,7 +280,10 @@ pub(crate) async fn run_settling(
     let mut follower = None;
     let mut pause = config.poll;
     loop {
-        let step = tokio::time::timeout(STEP_TIMEOUT, step(&settling, &config, &mut follower, &mut poster));
+        let step = tokio::time::timeout(
+            STEP_TIMEOUT,
+            step(&settling, &config, &mut follower, &mut poster),
+        );
         let step = tokio::select! {
             () = cancelled.cancelled() => return Ok(()),
             step = step => step.unwrap_or(Err(StepError::TimedOut)),

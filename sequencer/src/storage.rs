@@ -11,6 +11,7 @@ mod base_layer;
 mod bids;
 mod checkpoints;
 mod departed;
+mod finals;
 mod frozen;
 mod history;
 mod ledger;
@@ -45,8 +46,8 @@ pub use open::{Checked, check_database};
 pub(crate) use prefix::write_prefix;
 pub(crate) use promises::PromisedRecord;
 pub(crate) use record::{
-    BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
-    StoredBlock, TipRecord, TransactionRecord, Undo,
+    BatchRecord, CheckpointRecord, FinalProofRecord, JobRecord, OpenBatchRecord, PendingRecord,
+    ProvenRecord, StoredBlock, TipRecord, TransactionRecord, Undo,
 };
 pub(crate) use restored::Restored;
 pub(crate) use settled::SettledMark;
@@ -134,6 +135,7 @@ pub(crate) enum Column {
     Witnesses,
     Proofs,
     Bundles,
+    FinalProofs,
     Checkpoints,
     Sets,
     Handovers,
@@ -143,7 +145,7 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -162,6 +164,7 @@ impl Column {
         Self::Witnesses,
         Self::Proofs,
         Self::Bundles,
+        Self::FinalProofs,
         Self::Checkpoints,
         Self::Sets,
         Self::Handovers,
@@ -182,6 +185,7 @@ impl Column {
                 | Self::Jobs
                 | Self::JobOrder
                 | Self::Bundles
+                | Self::FinalProofs
                 | Self::Checkpoints
                 | Self::Handovers
                 | Self::BaseBlocks
@@ -210,6 +214,7 @@ impl Column {
             Self::Witnesses => "witnesses",
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
+            Self::FinalProofs => "final_proofs",
             Self::Checkpoints => "checkpoints",
             Self::Sets => "sets",
             Self::Handovers => "handovers",

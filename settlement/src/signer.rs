@@ -60,6 +60,7 @@ pub struct SignedTransaction {
 }
 
 /// A key for base-layer transactions.
+#[derive(Clone)]
 pub struct TransactionSigner {
     key: SigningKey,
     address: Address,

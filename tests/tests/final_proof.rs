@@ -19,7 +19,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use api::jobs::JobKind;
 use circuits::aggregation::{ACCUMULATOR_LIMBS, BatchEnds, InnerProof, limbs_of};
 use contract::{Contract, Verdict};
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
@@ -38,6 +37,7 @@ use tests::golden::{REMEDY, bundle, statements};
 use tests::halo2::{cache, to_ark};
 use tests::mutation::{Campaign, for_each_mutation};
 use verifier::bundle::Bundle;
+use verifier::golden::CircuitName;
 use verifier::{KeyDescription, verify_accumulating};
 
 /// Name of the development string, which is in the golden chain's domain.
@@ -110,7 +110,8 @@ fn golden_a_batch_is_aggregated_to_a_proof_that_verifier_and_contract_accept() {
     }
     let bundle = bundle(1);
     let prover = chunk_prover();
-    let [chunk, data] = [JobKind::Chunk, JobKind::Data].map(|kind| prover.inner_protocol(kind));
+    let [chunk, data] =
+        [CircuitName::Chunk, CircuitName::Data].map(|kind| prover.inner_protocol(kind));
     drop(prover); // its keys are not needed while the tree's are made
     let started = Instant::now();
     let aggregator = Aggregator::load(&cache(), StringKind::InsecureDevelopment, (chunk, data));

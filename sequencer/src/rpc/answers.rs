@@ -5,8 +5,8 @@ use std::time::Duration;
 use api::{
     error::{ApiError, ErrorCode},
     ledger::{
-        BatchJob, BatchJson, BatchOnBaseLayer, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
-        CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
+        BatchJob, BatchJson, BatchOnBaseLayer, BatchStage, BidJson, BlockJson, BundleJson,
+        CertificateJson, CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     set::SetWeights,
     status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus, PlaceJson},
@@ -149,12 +149,16 @@ impl PublicApi {
                 bundle_bytes: None,
                 bundle_hash: None,
                 base_layer: None,
+                final_proof_ms: None,
             });
         }
         let batch = store
             .batch(number)
             .map_err(|error| internal(&error))?
             .ok_or_else(unknown)?;
+        let last = store
+            .final_proof(number)
+            .map_err(|error| internal(&error))?;
         let stage = if batch.proven.is_some() {
             BatchStage::Proven
         } else {
@@ -176,6 +180,7 @@ impl PublicApi {
             bundle_bytes: batch.proven.map(|proven| proven.bundle_bytes),
             bundle_hash: batch.proven.map(|proven| proven.bundle_hash.into()),
             base_layer: self.on_base_layer(number)?,
+            final_proof_ms: last.map(|last| last.time_ms),
         })
     }
 
@@ -201,11 +206,7 @@ impl PublicApi {
         };
         BatchJob {
             id: HashText::from(*id),
-            kind: if job.kind == 0 {
-                api::jobs::JobKind::Chunk
-            } else {
-                api::jobs::JobKind::Data
-            },
+            kind: job.circuit.kind(),
             index: job.index,
             created_ms: job.created_ms,
             leased_ms: job.leased_ms,
