@@ -15,7 +15,12 @@ BUILT = $(or $(CARGO_TARGET),target)/release
 # One profile, and always the whole workspace: a package built alone gets other features and is built twice.
 CARGO_FLAGS := --release --workspace --locked
 QUORATE := target/release/quorate
-DEMO := $(QUORATE) devnet --demo --validators 4 --builders 2
+# embedded, anvil, or the URL of a node that follows chain 31337.
+BASE_LAYER ?= embedded
+# The final proof takes a quarter of an hour and 10 GiB; CI stops the demo when the batch is committed (its golden proof is
+# settled by a test). SETTLE=no does so anywhere.
+SETTLE ?= $(if $(CI),no,yes)
+DEMO := $(QUORATE) devnet --demo --validators 4 --builders 2 --base-layer $(BASE_LAYER) $(if $(filter yes,$(SETTLE)),--aggregate)
 BENCH := quorate-benches
 
 # Puts what cargo built into the checkout's target/release, atomically, and only when it changed.
@@ -41,7 +46,7 @@ build: setup ## builds the binary target/release/quorate (20 to 30 min, most of 
 	@$(call place,quorate)
 
 .PHONY: demo
-demo: build ## replays real payments, proves them, verifies the proofs offline (build + 4 min)
+demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 25 min)
 	$(DEMO)
 
 .PHONY: test
@@ -62,6 +67,10 @@ contracts: setup ## builds the Solidity contracts and writes contracts/artifacts
 contracts-test: setup ## tests the contracts with forge, without Rust (2 min / 1 min)
 	@scripts/contracts --test
 
+.PHONY: verifier
+verifier: setup ## compiles the final verifier from its source again and compares code and hash (seconds)
+	@scripts/solidity-verifier --check
+
 .PHONY: soak
 soak: build ## runs the tests at full length: more kills, mutations and random cases (hours)
 	@QUORATE_SOAK=1 scripts/test-report target/report/soak.log cargo test $(CARGO_FLAGS) --no-fail-fast
@@ -73,6 +82,7 @@ sim: ## plays one seed of the simulation and prints its trace: make sim SEED=n (
 .PHONY: golden
 golden: build ## rewrites the golden files on purpose and shows what changed (build + 10 min)
 	UPDATE_GOLDEN=1 cargo test $(CARGO_FLAGS) golden
+	@scripts/solidity-verifier
 	@git --no-pager diff --stat
 
 .PHONY: check

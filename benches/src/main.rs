@@ -9,6 +9,7 @@ mod ordering;
 mod proving;
 mod report;
 mod rpc;
+mod settlement;
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 13] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
@@ -29,6 +30,7 @@ const GROUPS: [Group; 12] = [
     ("ordering-faults", ordering::fault_rows),
     ("proving", proving::rows),
     ("verify", proving::verify_rows),
+    ("settlement", settlement::rows),
     ("demo", demo::rows),
 ];
 

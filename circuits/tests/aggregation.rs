@@ -31,15 +31,14 @@ fn is_satisfied(built: &Built<impl Circuit<Fr>>, instance: &[Fr]) -> bool {
         .is_ok()
 }
 
-/// Builds a statement whose proofs meet, and checks that it holds and that every public input is bound.
-fn accepted(statement: &impl Statement) -> Vec<Fr> {
+/// Builds a statement whose proofs meet, and checks that it holds and that the public input of a row is bound: all rows are
+/// bound by one loop, and each look takes half a minute.
+fn accepted(statement: &impl Statement, row: usize) -> Vec<Fr> {
     let built = WideCircuit::build(SHAPE, statement).expect("the proofs meet");
     assert!(is_satisfied(&built, &built.instance));
-    for row in [0, ACCUMULATOR_LIMBS - 1, built.instance.len() - 1] {
-        let mut other = built.instance.clone();
-        other[row] += Fr::one();
-        assert!(!is_satisfied(&built, &other), "row {row}");
-    }
+    let mut other = built.instance.clone();
+    other[row] += Fr::one();
+    assert!(!is_satisfied(&built, &other), "row {row}");
     built.instance
 }
 
@@ -68,7 +67,7 @@ fn a_node_of_one_chunk_states_the_same_and_a_broken_proof_leaves_a_false_accumul
         left: chunk,
         right: None,
     };
-    let instance = accepted(&alone(chunk.clone()));
+    let instance = accepted(&alone(chunk.clone()), 0);
     assert_eq!(instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 2]));
     assert!(holds(&chunks, &instance));
     // an evaluation changed: the circuit is satisfied, and what it leaves does not hold
@@ -114,7 +113,7 @@ fn a_node_joins_neighbours_of_one_domain() {
         right: right.cloned(),
     };
     let (first, second) = (prove([7, 1, 2]), prove([7, 2, 3]));
-    let instance = accepted(&node(&first, Some(&second)));
+    let instance = accepted(&node(&first, Some(&second)), ACCUMULATOR_LIMBS - 1);
     assert_eq!(instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 3]));
     assert!(holds(&runs, &instance));
     let alone = WideCircuit::build(SHAPE, &node(&first, None)).unwrap();
@@ -220,7 +219,7 @@ fn the_top_fixes_the_ends_of_a_batch_and_joins_its_data() {
     };
     let ends = ends();
     let (root, data) = (batch.root_of(0, &ends), batch.data_of(&ends));
-    let instance = accepted(&top(0, root.clone(), data.clone(), ends));
+    let instance = accepted(&top(0, root.clone(), data.clone(), ends), ACCUMULATOR_LIMBS);
     let field = |value: protocol::Fr| to_circuit(value);
     let expected = [
         Fr::from(7),
@@ -348,7 +347,7 @@ fn the_final_proof_adds_its_maker() {
         top: tops.prove_aggregated(&statement),
         prover_id: L1Address([0xab; 20]),
     };
-    let instance = accepted(&outer);
+    let instance = accepted(&outer, ACCUMULATOR_LIMBS + 12);
     assert_eq!(instance[ACCUMULATOR_LIMBS..][..12], statement);
     let id = to_circuit(L1Address([0xab; 20]).to_field());
     assert_eq!(instance[ACCUMULATOR_LIMBS + 12..], [id]);

@@ -224,6 +224,14 @@ impl EmbeddedChain {
         self.lock().drop_pool();
     }
 
+    /// The code at an address after a block.
+    ///
+    /// # Errors
+    /// [`BaseLayerError::UnknownBlock`].
+    pub fn code(&self, address: Address, block: B256) -> Result<Bytes, BaseLayerError> {
+        self.lock().code(address, block)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Chain> {
         let chain = self.chain.lock();
         chain.expect("a panic while the chain is locked ends the process")

@@ -26,6 +26,7 @@ pub mod history;
 mod ladder;
 mod poster;
 mod proof;
+pub mod rebuild;
 mod signer;
 mod submitter;
 

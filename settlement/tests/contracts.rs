@@ -7,6 +7,8 @@
 mod batch;
 #[path = "contracts/posting.rs"]
 mod posting;
+#[path = "contracts/rebuilding.rs"]
+mod rebuilding;
 #[path = "contracts/refused.rs"]
 mod refused;
 #[path = "contracts/settled.rs"]

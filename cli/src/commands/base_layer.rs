@@ -1,6 +1,7 @@
 //! `quorate base-layer`: a development chain to settle on, the contracts put on any chain, and what stands there.
 
 mod deploy;
+mod rebuild;
 mod serve;
 mod status;
 
@@ -27,6 +28,8 @@ enum BaseLayerCommand {
     Deploy(deploy::DeployArgs),
     /// Show what the contracts hold: mode, batches, inbox, escrow
     Status(status::StatusArgs),
+    /// Make every leaf of the rollup from genesis and the base layer alone, and compare the root with the contract's
+    Rebuild(rebuild::RebuildArgs),
 }
 
 impl BaseLayerArgs {
@@ -49,5 +52,6 @@ pub(crate) fn run(args: &BaseLayerArgs, output: Output) -> Outcome {
         BaseLayerCommand::Serve(args) => runtime.block_on(serve::run(args, output)),
         BaseLayerCommand::Deploy(args) => runtime.block_on(deploy::run(args, output)),
         BaseLayerCommand::Status(args) => runtime.block_on(status::run(args, output)),
+        BaseLayerCommand::Rebuild(args) => runtime.block_on(rebuild::run(args, output)),
     }
 }
