@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    base_layer, builder, devnet, doctor, generate, genesis, prover, restart, sequencer, snapshot,
+    base_layer, builder, devnet, doctor, generate, genesis, outsider, prover, restart, sequencer, snapshot,
     verify, wallet,
 };
 use crate::exit::{Exit, Outcome};
@@ -60,6 +60,8 @@ enum Command {
     Genesis(genesis::GenesisArgs),
     /// Serve a development base layer, deploy the contracts, show what they hold
     BaseLayer(base_layer::BaseLayerArgs),
+    /// Serve the inbox of a rollup whose operators are gone: rebuild, prove, settle
+    Outsider(outsider::OutsiderArgs),
     /// Go on without history: sign a restart, combine signatures, make a database of them
     Restart(restart::RestartArgs),
     /// Write a snapshot of a node, judge one, or start a node from one
@@ -132,6 +134,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
         Command::Wallet(args) => wallet::run(args, &sources, output),
         Command::Genesis(args) => genesis::run(&args, output),
         Command::BaseLayer(args) => base_layer::run(&args, output),
+        Command::Outsider(args) => outsider::run(&args, output),
         Command::Restart(args) => restart::run(&args, output),
         Command::Snapshot(args) => snapshot::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, &sources, output),

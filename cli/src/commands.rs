@@ -6,6 +6,7 @@ pub(crate) mod devnet;
 pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod genesis;
+pub(crate) mod outsider;
 pub(crate) mod prover;
 pub(crate) mod restart;
 pub(crate) mod sequencer;

@@ -24,6 +24,7 @@ mod ethereum;
 mod follower;
 pub mod history;
 mod ladder;
+pub mod outsider;
 mod poster;
 mod proof;
 pub mod rebuild;

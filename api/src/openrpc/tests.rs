@@ -8,14 +8,14 @@ use super::{METHODS, document};
 use crate::{
     error::ErrorCode,
     ledger::{
-        BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
-        CheckpointJson, EntryJson, LeafProofJson,
+        BatchJob, BatchJson, BatchOnBaseLayer, BatchStage, BidJson, BlockJson, BundleJson,
+        CertificateJson, CheckpointJson, EntryJson, LeafProofJson,
     },
     operation::{SignedTransactionJson, SimulationJson},
     preconfirmation::PreconfirmationJson,
     set::{AuthorInclusion, BidStatus, BidsJson, InclusionJson, ValidatorsJson},
     soft::SoftChainJson,
-    status::{BaseLayerStatus, ChainInfo, NodeStatus, Notice, Topic, TransactionStatus},
+    status::{BaseLayerStatus, ChainInfo, NodeStatus, Notice, PlaceJson, Topic, TransactionStatus},
 };
 
 /// Complaints about `value` under `schema`; knows the words the schemas use.
@@ -143,12 +143,16 @@ fn samples_of_every_answer_fit_their_schema() {
     check::<CertificateJson>("Certificate", signed.clone());
     let certificate = json!({"type": "certificate", "height": 1, "place": 0, "block": hash, "certificate": signed});
     let soft = json!({"type": "soft", "base_height": 1, "number": 2, "block": hash, "weight_signed": 2, "weight_total": 4});
+    let place = json!({"number": 5, "block": hash, "transaction": hash});
+    check::<PlaceJson>("Place", place.clone());
     let reached = json!([
         {"stage": "pending", "time_ms": 1, "evidence": {"type": "mempool"}},
         {"stage": "soft", "time_ms": 1, "evidence": soft},
         {"stage": "certified", "time_ms": 1, "evidence": certificate},
         {"stage": "certified", "time_ms": 1, "evidence": {"type": "record", "height": 1, "place": 0}},
+        {"stage": "committed", "time_ms": 1, "evidence": {"type": "base_layer", "batch": 1, "place": place}},
         {"stage": "proven", "time_ms": 1, "evidence": {"type": "bundle", "batch": 1, "hash": hash}},
+        {"stage": "finalized", "time_ms": 1, "evidence": {"type": "base_layer", "batch": 1, "place": place}},
     ]);
     let failure = json!({"time_ms": 1, "verdict": verdict});
     let weights = json!({"total": 4, "faulty_max": 1, "quorum": 3});
@@ -168,6 +172,8 @@ fn samples_of_every_answer_fit_their_schema() {
         tier("certified", &weights, &json!(3)),
         tier("batch_certified", &weights, &json!(4)),
         tier("proven", &weights, &Value::Null),
+        tier("committed", &weights, &Value::Null),
+        tier("finalized", &weights, &Value::Null),
     ]);
     let status = json!({"id": hash, "stage": "failed", "reached": reached, "tiers": tiers, "revertible_by": "x", "failure": failure});
     check::<TransactionStatus>("TransactionStatus", status.clone());
@@ -202,12 +208,16 @@ fn samples_of_every_answer_fit_their_schema() {
         job["kind"] = json!(kind);
         check::<BatchJob>("BatchJob", job);
     }
+    for proven in [Value::Null, place.clone()] {
+        let on = json!({"committed": place, "proven": proven, "is_final": false});
+        check::<BatchOnBaseLayer>("BatchOnBaseLayer", on);
+    }
     check::<BatchJson>(
         "Batch",
         json!({
             "number": 1, "stage": "sealed", "first_height": 1, "last_height": 2, "root_before": hash, "root_after": hash,
             "signed_operations": 1, "published_bytes": 31, "jobs": [job], "opened_ms": 1, "sealed_ms": 2, "proven_ms": null,
-            "bundle_bytes": null, "bundle_hash": null, "final_proof_ms": 3,
+            "bundle_bytes": null, "bundle_hash": null, "final_proof_ms": 3, "base_layer": null,
         }),
     );
     check::<BundleJson>("Bundle", json!({"number": 1, "bytes": "0x00"}));

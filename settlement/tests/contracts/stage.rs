@@ -32,7 +32,7 @@ pub(crate) fn pace() -> DeployPace {
 }
 
 /// Code of a contract that answers whether the 13 inputs are those with this hash, whatever the proof.
-fn stand_in(inputs: &PublicInputs) -> Bytes {
+pub(crate) fn stand_in(inputs: &PublicInputs) -> Bytes {
     let fields = inputs.to_fields();
     let bytes: Vec<u8> = fields
         .iter()
