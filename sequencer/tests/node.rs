@@ -12,6 +12,8 @@ mod bids;
 mod blind;
 #[path = "node/bridge.rs"]
 mod bridge;
+#[path = "node/inbox.rs"]
+mod inbox;
 #[path = "node/life.rs"]
 mod life;
 #[path = "node/market.rs"]
@@ -30,5 +32,7 @@ mod restored;
 mod set;
 #[path = "node/snapshots.rs"]
 mod snapshots;
+#[path = "../src/base_layer/tests/stage.rs"]
+mod stage;
 #[path = "node/thief.rs"]
 mod thief;
