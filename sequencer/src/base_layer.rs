@@ -295,4 +295,4 @@ pub(crate) fn describe_metrics() {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -212,6 +212,7 @@ fn a_block_is_proposed_only_after_its_origin_was_final_for_a_while() {
     let part = FinalPart::load(store, &config).unwrap();
     let parent = L1Origin::default();
     assert_eq!(part.origin_above(&parent), origin(5), "known before");
+    write(&rig, 6, &[]);
     part.publish(&record(6));
     assert_eq!(part.origin_above(&parent), origin(5));
     assert_eq!(part.origin_above(&origin(7)), origin(7), "never below");

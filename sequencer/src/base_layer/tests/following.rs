@@ -56,7 +56,7 @@ impl Follow {
 }
 
 async fn staged() -> (Stage, Arc<Wire>, BaseLayerConfig) {
-    let stage = Stage::deployed(&genesis()).await;
+    let stage = Stage::deployed(&deployable()).await;
     let wire = Wire::new(&stage.chain);
     let config = config(Arc::clone(&wire) as Arc<dyn BaseLayer>, stage.deployment);
     (stage, wire, config)
@@ -219,7 +219,7 @@ async fn an_item_that_was_hidden_is_an_alarm_when_the_next_is_shown() {
 #[tokio::test]
 async fn a_node_is_refused_a_base_layer_that_is_not_its_own() {
     let (_stage, _wire, config) = staged().await;
-    let genesis = genesis();
+    let genesis = deployable();
     let check = |config: Option<&BaseLayerConfig>, record: Option<&BaseRecord>| {
         check_config(config, &genesis, record)
     };

@@ -218,6 +218,9 @@ impl BaseLayer for Wire {
             (Fault::OtherFinal(number), Some(found)) if found.number >= number => {
                 let mut header = found.into_inner();
                 header.extra_data = Bytes::from_static(b"another");
+                if header.number > number {
+                    header.parent_hash = B256::repeat_byte(0xaa);
+                }
                 Ok(Some(Sealed::new(header)))
             }
             (_, found) => Ok(found),
