@@ -1,9 +1,10 @@
 //! Proof jobs: what a worker leases, and how it answers (`proving.md`, "Many workers").
 //!
-//! A job is self-contained and named by its content: witness bytes in, proof bytes out. Oldest first. A lease ends
+//! A job is self-contained and named by its content: witness bytes in, proof bytes out. Oldest batch first. A lease ends
 //! at its deadline unless the worker heartbeats; then the job goes to another worker. Results are verified before
 //! they count, whoever sends them: duplicates and late results change nothing, a false one costs a strike.
 
+mod aggregation;
 mod remote;
 
 use std::future::Future;
@@ -12,6 +13,9 @@ use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use protocol::hash::keccak256;
 use serde::{Deserialize, Serialize};
 
+pub use aggregation::{
+    ACCUMULATOR_LIMBS, AggregationWitness, Circuit, ClosedEnds, LEVELS, StatedProof, address_of,
+};
 pub use remote::RemoteQueue;
 
 use crate::{
@@ -34,9 +38,45 @@ pub enum JobKind {
     Chunk,
     /// The witness is a Borsh `protocol::witness::DataWitness`.
     Data,
+    /// Two proofs of the level below become one; witness an [`AggregationWitness`], result a [`StatedProof`], in Borsh.
+    Join,
+    /// The joined chunks and the data become a batch; witness and result as for [`Self::Join`].
+    Close,
+    /// A batch becomes what the base layer verifies; witness and result as for [`Self::Join`].
+    Finish,
 }
 
-/// keccak256 of a tag for the kind and the witness bytes.
+impl JobKind {
+    /// All of them, in the order of the work on a batch.
+    pub const ALL: [Self; 5] = [
+        Self::Chunk,
+        Self::Data,
+        Self::Join,
+        Self::Close,
+        Self::Finish,
+    ];
+
+    /// Whether it is about proofs of proofs.
+    #[must_use]
+    pub fn is_aggregation(self) -> bool {
+        matches!(self, Self::Join | Self::Close | Self::Finish)
+    }
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chunk => "chunk",
+            Self::Data => "data",
+            Self::Join => "join",
+            Self::Close => "close",
+            Self::Finish => "finish",
+        }
+    }
+}
+
+/// keccak256 of a tag for the kind and the witness bytes; of a job of aggregation, of what it proves
+/// ([`AggregationWitness::id`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId(pub [u8; 32]);
 
@@ -47,6 +87,13 @@ impl JobId {
         let tag: &[u8] = match kind {
             JobKind::Chunk => b"QUORATE/api/job/chunk/v1",
             JobKind::Data => b"QUORATE/api/job/data/v1",
+            JobKind::Join | JobKind::Close | JobKind::Finish => {
+                let known = AggregationWitness::decode(kind, witness).ok();
+                if let Some(id) = known.and_then(|witness| witness.id()) {
+                    return id;
+                }
+                b"QUORATE/api/job/malformed/v1" // nobody's: the id of no job
+            }
         };
         Self(keccak256(&[tag, witness].concat()))
     }
@@ -79,7 +126,7 @@ impl WorkerInfo {
         let is_fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         let name = &self.name;
         let fits = (1..=WORKER_NAME_MAX).contains(&name.len()) && name.chars().all(is_fine);
-        if !fits || self.kinds.is_empty() || self.kinds.len() > 2 {
+        if !fits || self.kinds.is_empty() || self.kinds.len() > JobKind::ALL.len() {
             let reason = "the name, or the list of job kinds, cannot be used";
             return Err(ApiError::new(ErrorCode::InvalidWorker, reason));
         }
@@ -98,7 +145,7 @@ pub struct Lease {
     pub kind: JobKind,
     /// Batch the job belongs to.
     pub batch: u64,
-    /// Position of the chunk in its batch; 0 for data.
+    /// Position of the chunk in its batch, or of the join among all of its batch, level by level; else 0.
     pub index: u32,
     /// Milliseconds left; each heartbeat restores them.
     pub lease_ms: u64,
@@ -142,7 +189,7 @@ pub struct LeasedJob {
     pub kind: JobKind,
     /// Batch.
     pub batch: u64,
-    /// Position of the chunk; 0 for data.
+    /// Position of the chunk, or of the join among all of its batch; else 0.
     pub index: u32,
     /// Who holds it.
     pub worker: String,
@@ -233,7 +280,7 @@ pub struct LeaseJson {
     pub kind: JobKind,
     /// Batch.
     pub batch: u64,
-    /// Position of the chunk; 0 for data.
+    /// Position of the chunk, or of the join among all of its batch; else 0.
     pub index: u32,
     /// Milliseconds left.
     pub lease_ms: u64,
@@ -346,5 +393,9 @@ mod tests {
             JobId::new(JobKind::Chunk, b""),
             JobId::new(JobKind::Data, b"")
         );
+        for kind in JobKind::ALL {
+            let name = serde_json::to_value(kind).unwrap();
+            assert_eq!(name, kind.name());
+        }
     }
 }

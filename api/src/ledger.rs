@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{ApiError, ErrorCode},
     operation::{PointJson, TransactionJson},
+    status::PlaceJson,
     text::{AddressText, AmountText, BytesText, FieldText, HashText},
 };
 
@@ -269,9 +270,9 @@ pub enum BatchStage {
 pub struct BatchJob {
     /// Job id.
     pub id: HashText,
-    /// `chunk` or `data`.
+    /// `chunk`, `data`, `join`, `close` or `finish`.
     pub kind: crate::jobs::JobKind,
-    /// Position of the chunk; 0 for data.
+    /// Position of the chunk, or of the join among all of its batch; else 0.
     pub index: u32,
     /// When the job was made.
     pub created_ms: u64,
@@ -321,6 +322,22 @@ pub struct BatchJson {
     pub bundle_bytes: Option<u64>,
     /// keccak256 of its bundle.
     pub bundle_hash: Option<HashText>,
+    /// Where it stands on the base layer, as this node sees it; absent if it is not committed, or no base layer is followed.
+    pub base_layer: Option<BatchOnBaseLayer>,
+    /// When this node had the one proof of the batch that the base layer verifies.
+    pub final_proof_ms: Option<u64>,
+}
+
+/// A batch on the base layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchOnBaseLayer {
+    /// Where it was committed.
+    pub committed: PlaceJson,
+    /// Where it was proven.
+    pub proven: Option<PlaceJson>,
+    /// Whether the block that proved it is final.
+    pub is_final: bool,
 }
 
 /// The bundle of a proven batch: write the bytes to a file and `quorate verify` it.

@@ -10,7 +10,7 @@ use crate::{
     text::{AddressText, AmountText, FieldText, HashText},
 };
 
-/// How far an operation has come. `committed` and `finalized` need a base layer and are never reported here.
+/// How far an operation has come. `committed` and `finalized` are reported by nodes that follow a base layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -22,8 +22,12 @@ pub enum Stage {
     Soft,
     /// In a block that validators have certified.
     Certified,
+    /// Its batch stands on the base layer: its data is published for ever.
+    Committed,
     /// Every proof of its batch was verified by this node.
     Proven,
+    /// A final block of the base layer has proven its batch.
+    Finalized,
     /// It will not be applied; it can be signed again.
     Failed,
 }
@@ -72,6 +76,25 @@ pub enum Evidence {
         /// keccak256 of the bundle.
         hash: HashText,
     },
+    /// A transaction of the base layer that committed or proved the batch.
+    BaseLayer {
+        /// Batch.
+        batch: u64,
+        /// Where.
+        place: PlaceJson,
+    },
+}
+
+/// Where a transaction stands on the base layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceJson {
+    /// Height of the block.
+    pub number: u64,
+    /// Hash of the block.
+    pub block: HashText,
+    /// The transaction.
+    pub transaction: HashText,
 }
 
 /// One stage an operation has reached.
@@ -130,6 +153,10 @@ pub enum Tier {
     BatchCertified,
     /// Proofs of its batch, checked by this node.
     Proven,
+    /// The base layer, for the data of its batch.
+    Committed,
+    /// The base layer's final blocks, for the proof of its batch.
+    Finalized,
 }
 
 impl Tier {
@@ -154,8 +181,12 @@ impl Tier {
                 "reverts only if more than a third of the weight, {third} of {total}, signs two contents of one batch"
             ),
             Self::Proven => format!(
-                "what it did is proven; its place reverts only if more than a third of the weight, {third} of {total}, signs twice: there is no base layer yet"
+                "what it did is proven; its place reverts only if more than a third of the weight, {third} of {total}, signs twice, and its batch is not final on the base layer"
             ),
+            Self::Committed => format!(
+                "its batch is voided if it is not proven in time, or if the base layer reverts; then only more than a third of the weight, {third} of {total}, could order it elsewhere"
+            ),
+            Self::Finalized => "reverts only with a final block of the base layer".into(),
         }
     }
 }
@@ -373,6 +404,13 @@ pub enum Notice {
         /// Where it stands now.
         stage: BatchStage,
         /// When it got there.
+        time_ms: u64,
+    },
+    /// The proof of a batch that the base layer verifies is here.
+    FinalProof {
+        /// Number of the batch.
+        number: u64,
+        /// When this node had it.
         time_ms: u64,
     },
     /// The subscriber was too slow; this many notices are lost and the subscription ends.

@@ -13,7 +13,7 @@ mod load;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use api::{jobs::JobKind, operation::SignedTransactionJson};
+use api::{jobs::Circuit, operation::SignedTransactionJson};
 use protocol::{
     account::{L1Address, Leaf},
     genesis::Genesis,
@@ -52,7 +52,7 @@ const CHAIN_ID: u64 = 31_337;
 struct NoProofs;
 
 impl ProofVerifier for NoProofs {
-    fn verify(&self, _: JobKind, _: &[[u8; 32]], _: &[u8]) -> Result<(), String> {
+    fn verify(&self, _: Circuit, _: &[[u8; 32]], _: &[u8]) -> Result<(), String> {
         Err("this node takes no proofs".into())
     }
 }

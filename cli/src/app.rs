@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    builder, devnet, doctor, generate, genesis, prover, restart, sequencer, snapshot, verify,
-    wallet,
+    base_layer, builder, devnet, doctor, generate, genesis, prover, restart, sequencer, snapshot,
+    verify, wallet,
 };
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -58,6 +58,8 @@ enum Command {
     Wallet(wallet::WalletArgs),
     /// Make a genesis file for development, or look at one
     Genesis(genesis::GenesisArgs),
+    /// Serve a development base layer, deploy the contracts, show what they hold
+    BaseLayer(base_layer::BaseLayerArgs),
     /// Go on without history: sign a restart, combine signatures, make a database of them
     Restart(restart::RestartArgs),
     /// Write a snapshot of a node, judge one, or start a node from one
@@ -111,6 +113,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
     // What runs for long tells what it does; what answers a question, or shows its progress, is quiet.
     let level = match &app.command {
         Command::Devnet(args) if !args.is_demo() => "info",
+        Command::BaseLayer(args) if args.is_serving() => "info",
         Command::Sequencer(_) | Command::Builder(_) | Command::Prover(_) => "info",
         _ => "warn",
     };
@@ -128,6 +131,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
         Command::Verify(args) => verify::run(&args, output),
         Command::Wallet(args) => wallet::run(args, &sources, output),
         Command::Genesis(args) => genesis::run(&args, output),
+        Command::BaseLayer(args) => base_layer::run(&args, output),
         Command::Restart(args) => restart::run(&args, output),
         Command::Snapshot(args) => snapshot::run(&args, output),
         Command::Doctor(args) => doctor::run(&args, &sources, output),

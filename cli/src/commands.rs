@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod base_layer;
 pub(crate) mod builder;
 pub(crate) mod devnet;
 pub(crate) mod doctor;

@@ -7,6 +7,7 @@ mod network;
 
 use std::path::PathBuf;
 
+use api::jobs::JobKind;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -83,6 +84,8 @@ pub(crate) struct SequencerSettings {
     pub(crate) bid_leaf: Option<u32>,
     /// What the node reports while no quorum answers.
     pub(crate) mode: ModeSetting,
+    /// Whether workers make the one proof of each batch that the base layer verifies.
+    pub(crate) aggregate: bool,
     /// Address of the RPC.
     pub(crate) rpc: String,
     /// Address of the proof queue.
@@ -104,6 +107,7 @@ impl Default for SequencerSettings {
             validator_key: None,
             bid_leaf: None,
             mode: ModeSetting::default(),
+            aggregate: false,
             rpc: "127.0.0.1:8545".to_owned(),
             jobs: "127.0.0.1:8546".to_owned(),
             block_interval_ms: 200,
@@ -127,6 +131,10 @@ pub(crate) struct ProverSettings {
     pub(crate) cache: Option<PathBuf>,
     /// Threads; all of the machine's without a number.
     pub(crate) threads: Option<usize>,
+    /// Kinds of jobs that it takes; all that fit its memory without a list.
+    pub(crate) kinds: Option<Vec<JobKind>>,
+    /// Address that the base layer rewards for final proofs made here; the zero address without one.
+    pub(crate) prover_id: Option<String>,
 }
 
 impl Default for ProverSettings {
@@ -137,6 +145,8 @@ impl Default for ProverSettings {
             memory_mb: None,
             cache: None,
             threads: None,
+            kinds: None,
+            prover_id: None,
         }
     }
 }
@@ -241,6 +251,7 @@ mod tests {
             .collect();
         let settings = with_file(&all).expect("the example with its optional keys");
         assert!(settings.sequencer.genesis.is_some() && settings.prover.threads.is_some());
+        assert!(settings.prover.kinds.is_some() && settings.prover.prover_id.is_some());
         assert!(settings.wallet.keystore.is_some() && settings.prover.cache.is_some());
     }
 
@@ -250,6 +261,7 @@ mod tests {
             "surprise = 1",
             "[sequencer]\nsurprise = 1",
             "[prover]\nthreads = \"two\"",
+            "[prover]\nkinds = [\"chunks\"]",
             "[",
             "[log]\nlevel = 1",
             "[storage]\nkeep_blocks = \"all\"",

@@ -14,6 +14,9 @@ use protocol::{
     threaded::FeeLeaves,
     validator::{Validator, ValidatorKey, ValidatorSet},
 };
+use settlement::TransactionSigner;
+use settlement::bindings::l1_address;
+use settlement::deploy::Deployment;
 
 /// Chain id of the development chain (anvil's).
 pub(crate) const CHAIN_ID: u64 = 31_337;
@@ -78,6 +81,12 @@ pub(crate) fn validators(count: u32) -> ValidatorSet {
     ValidatorSet::new(seats.collect()).expect("callers keep to the limit, and the keys differ")
 }
 
+/// The Rollup that the first development key of the base layer deploys there before it does anything else.
+pub(crate) fn rollup() -> L1Address {
+    let deployer = TransactionSigner::development(0).expect("there are ten keys");
+    l1_address(Deployment::foretold(deployer.address(), 0).rollup)
+}
+
 /// A development genesis: leaf 0 collects fees in token 0, the funded keys follow, then `more`.
 pub(crate) fn genesis(
     validators: ValidatorSet,
@@ -96,12 +105,9 @@ pub(crate) fn genesis(
     };
     let fee = leaf(&key_of("QUORATE/cli/devnet/fees/v1"), 0);
     let funded = (0..accounts).map(|index| leaf(&account(index), FUNDING));
-    let digest = keccak256(b"QUORATE/cli/devnet/rollup/v1");
-    let mut rollup = [0; 20];
-    rollup.copy_from_slice(&digest[12..]);
     Genesis {
         chain_id: CHAIN_ID,
-        rollup: L1Address(rollup),
+        rollup: rollup(),
         reference_string: REFERENCE_STRING.to_owned(),
         validators,
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]).expect("one leaf"),

@@ -7,11 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use api::jobs::JobKind;
 use protocol::genesis::Genesis;
 use protocol::params::CIRCUIT_VERSION;
 use prover::Prover;
+use prover::aggregate::Aggregator;
 use prover::srs::StringKind;
+use sequencer::AggregationKeys;
 use verifier::KeyDescription;
 use verifier::golden::{self, CircuitName, GoldenKey};
 
@@ -30,23 +31,14 @@ pub(crate) struct Descriptions {
     pub(crate) data: KeyDescription,
 }
 
-/// The circuit that a kind of job is for.
-fn circuit(kind: JobKind) -> CircuitName {
-    match kind {
-        JobKind::Chunk => CircuitName::Chunk,
-        JobKind::Data => CircuitName::Data,
-    }
-}
-
 /// The accepted key of a circuit under a reference string.
 ///
 /// # Errors
 /// `Version` if this program accepts none.
 pub(crate) fn accepted(
-    kind: JobKind,
+    circuit: CircuitName,
     reference_string: &str,
 ) -> Result<&'static GoldenKey, CliError> {
-    let circuit = circuit(kind);
     golden::keys()
         .iter()
         .find(|key| {
@@ -67,10 +59,9 @@ pub(crate) fn accepted(
         })
 }
 
-fn path(cache: &Path, kind: JobKind, digest: &[u8; 32]) -> PathBuf {
+fn path(cache: &Path, circuit: CircuitName, digest: &[u8; 32]) -> PathBuf {
     cache.join(format!(
-        "description-{}-{}.bin",
-        circuit(kind),
+        "description-{circuit}-{}.bin",
         hex::encode(&digest[..8])
     ))
 }
@@ -78,11 +69,11 @@ fn path(cache: &Path, kind: JobKind, digest: &[u8; 32]) -> PathBuf {
 /// The description in the cache, if it is there and is the accepted one.
 pub(crate) fn cached(
     cache: &Path,
-    kind: JobKind,
+    circuit: CircuitName,
     reference_string: &str,
 ) -> Result<Option<KeyDescription>, CliError> {
-    let golden = accepted(kind, reference_string)?;
-    let path = path(cache, kind, &golden.digest);
+    let golden = accepted(circuit, reference_string)?;
+    let path = path(cache, circuit, &golden.digest);
     if !path.exists() {
         return Ok(None);
     }
@@ -105,15 +96,12 @@ pub(crate) fn cached(
 /// # Errors
 /// `Bug` if the keys are not the accepted ones: the circuits were changed without `make golden`.
 pub(crate) fn store(cache: &Path, prover: &Prover, reference_string: &str) -> Result<(), CliError> {
-    for kind in [JobKind::Chunk, JobKind::Data] {
-        let golden = accepted(kind, reference_string)?;
-        let description = prover.description(kind);
+    for circuit in [CircuitName::Chunk, CircuitName::Data] {
+        let golden = accepted(circuit, reference_string)?;
+        let description = prover.description(circuit);
         let digest = description.digest();
         if digest != golden.digest {
-            let what = format!(
-                "the {} key of this program is not in its own list",
-                circuit(kind)
-            );
+            let what = format!("the {circuit} key of this program is not in its own list");
             let why = format!(
                 "it is {}, the list has {}",
                 hex::encode(digest),
@@ -122,8 +110,8 @@ pub(crate) fn store(cache: &Path, prover: &Prover, reference_string: &str) -> Re
             let todo = "the circuit was changed: run make golden if that was on purpose";
             return Err(CliError::new(Exit::Bug, what, why, todo));
         }
-        if cached(cache, kind, reference_string)?.is_none() {
-            files::replace(&path(cache, kind, &digest), &description.encode())?;
+        if cached(cache, circuit, reference_string)?.is_none() {
+            files::replace(&path(cache, circuit, &digest), &description.encode())?;
         }
     }
     Ok(())
@@ -136,8 +124,8 @@ pub(crate) fn store(cache: &Path, prover: &Prover, reference_string: &str) -> Re
 pub(crate) fn descriptions(cache: &Path, genesis: &Genesis) -> Result<Descriptions, CliError> {
     let name = genesis.reference_string.as_str();
     let both = || -> Result<Option<Descriptions>, CliError> {
-        let chunk = cached(cache, JobKind::Chunk, name)?;
-        let data = cached(cache, JobKind::Data, name)?;
+        let chunk = cached(cache, CircuitName::Chunk, name)?;
+        let data = cached(cache, CircuitName::Data, name)?;
         Ok(chunk
             .zip(data)
             .map(|(chunk, data)| Descriptions { chunk, data }))
@@ -171,13 +159,23 @@ pub(crate) fn descriptions(cache: &Path, genesis: &Genesis) -> Result<Descriptio
     both()?.ok_or_else(|| failed("they were made, and are not in the cache".to_owned()))
 }
 
+/// Digests of the chunk and data keys that are accepted under this string.
+///
+/// # Errors
+/// `Version` if there is none.
+pub(crate) fn accepted_digests(reference_string: &str) -> Result<[[u8; 32]; 2], CliError> {
+    let chunk = accepted(CircuitName::Chunk, reference_string)?;
+    let data = accepted(CircuitName::Data, reference_string)?;
+    Ok([chunk.digest, data.digest])
+}
+
 /// Whether the accepted keys under this string are insecure ones.
 ///
 /// # Errors
 /// `Version` if no key is accepted.
 pub(crate) fn is_insecure(reference_string: &str) -> Result<bool, CliError> {
-    Ok(accepted(JobKind::Chunk, reference_string)?.is_insecure
-        || accepted(JobKind::Data, reference_string)?.is_insecure)
+    Ok(accepted(CircuitName::Chunk, reference_string)?.is_insecure
+        || accepted(CircuitName::Data, reference_string)?.is_insecure)
 }
 
 /// Refuses the development string unless genesis is a development one and the user said `--dev`.
@@ -199,6 +197,48 @@ pub(crate) fn check_allowed(genesis: &Genesis, dev: bool) -> Result<(), CliError
     );
     let todo = "anybody can forge proofs under it: use it with --dev on a development chain, and nowhere else";
     Err(CliError::new(Exit::Usage, what, why, todo))
+}
+
+/// The keys that a node of this chain checks aggregated proofs with.
+///
+/// # Errors
+/// `Version` if this program has none for the chain's reference string.
+pub(crate) fn aggregation(genesis: &Genesis) -> Result<AggregationKeys, CliError> {
+    let name = &genesis.reference_string;
+    let refused = |why: String| {
+        let what = format!("no aggregation keys under the reference string {name:?}");
+        let todo = "leave --aggregate out, or use a release that has them";
+        CliError::new(Exit::Version, what, why, todo)
+    };
+    let Some([levels @ .., top, last]) = golden::aggregation(name) else {
+        return Err(refused("this program has none".to_owned()));
+    };
+    AggregationKeys::decode(*levels, top, last).map_err(|error| refused(error.to_string()))
+}
+
+/// Compares the keys of a tree that is about to prove with those that nodes check its proofs with.
+///
+/// # Errors
+/// Which key is another.
+pub(crate) fn check_aggregator(
+    aggregator: &Aggregator,
+    reference_string: &str,
+) -> Result<(), String> {
+    let golden = golden::aggregation(reference_string).map_or(&[][..], |keys| &keys[..]);
+    let made: Vec<_> = aggregator.keys().collect();
+    if made.len() != golden.len() {
+        return Err(format!(
+            "this program has no list of keys under {reference_string}"
+        ));
+    }
+    for ((stage, key), golden) in made.into_iter().zip(golden) {
+        if key.encode() != *golden {
+            return Err(format!(
+                "the {stage} key of this program is not the one that nodes know: run make golden if that was on purpose"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The string that a worker proves under.

@@ -8,6 +8,7 @@
 //! `sequencer`'s; here they are started, connected and shown.
 
 mod app;
+mod base_layer;
 mod commands;
 mod config;
 mod demo;

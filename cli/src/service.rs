@@ -13,7 +13,9 @@ use sequencer::{
     SET_FILE_BYTES_MAX, SetSource, StorageError, parse_sets,
 };
 
-use crate::commands::prover::{CHUNK_MEMORY_MB, DATA_MEMORY_MB};
+use crate::commands::prover::{
+    CHUNK_MEMORY_MB, CLOSE_MEMORY_MB, DATA_MEMORY_MB, FINISH_MEMORY_MB, JOIN_MEMORY_MB,
+};
 use crate::exit::{CliError, Exit};
 use crate::{files, keys};
 
@@ -41,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) lease: Duration,
     /// Least fee.
     pub(crate) fee_min: Amount,
+    /// Whether its batches are aggregated.
+    pub(crate) aggregate: bool,
 }
 
 impl Plan {
@@ -52,7 +56,12 @@ impl Plan {
         keys::check_allowed(&self.genesis, self.dev)?;
         let descriptions = keys::descriptions(&self.cache, &self.genesis)?;
         let encoded = (descriptions.chunk.encode(), descriptions.data.encode());
-        let verifier = Arc::new(PlonkVerifier::new(descriptions.chunk, descriptions.data));
+        let aggregation = self
+            .aggregate
+            .then(|| keys::aggregation(&self.genesis))
+            .transpose()?;
+        let verifier = PlonkVerifier::new(descriptions.chunk, descriptions.data, aggregation);
+        let verifier = Arc::new(verifier);
         let mut config =
             NodeConfig::new(self.genesis, self.data, self.validator, encoded, verifier);
         config.block_interval = self.block_interval;
@@ -61,6 +70,9 @@ impl Plan {
         config.jobs.lease = self.lease;
         config.jobs.chunk_memory_mb = CHUNK_MEMORY_MB;
         config.jobs.data_memory_mb = DATA_MEMORY_MB;
+        config.jobs.join_memory_mb = JOIN_MEMORY_MB;
+        config.jobs.close_memory_mb = CLOSE_MEMORY_MB;
+        config.jobs.finish_memory_mb = FINISH_MEMORY_MB;
         config.mempool.fee_min = self.fee_min;
         config.network = self.network;
         Ok(config)

@@ -27,12 +27,13 @@ use verifier::{KeyDescription, TranscriptKind, verify_accumulating};
 
 use crate::export::{ExportError, key_description};
 use crate::keys::{KeyCache, KeyError, Keys};
-use crate::progress::{Progress, ProgressSink};
+use crate::progress::{Phase, Progress, ProgressSink};
 use crate::proof::{self, ProofError};
 use crate::srs::{ReferenceString, SrsError, StringCache, StringKind};
 
 /// Levels of nodes: `2^LEVELS` chunks at most. A batch seals before it has so many (a test compares).
-pub const LEVELS: usize = 4;
+pub const LEVELS: usize = api::jobs::LEVELS;
+const _: () = assert!(ACCUMULATOR_LIMBS == api::jobs::ACCUMULATOR_LIMBS);
 /// Shape of every level: two chunk proofs fill its rows.
 const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(19, 4);
 /// Shape of the top.
@@ -248,6 +249,12 @@ impl Aggregator {
         &self.last.key
     }
 
+    /// Every circuit's name and the description of its key: the levels, lowest first, the top, the final one.
+    pub fn keys(&self) -> impl Iterator<Item = (&'static str, &KeyDescription)> {
+        let stages = self.levels.iter().chain([&self.top, &self.last]);
+        stages.map(|stage| (stage.name, &stage.key))
+    }
+
     /// Joins two neighbours on a level, or takes one alone to the next; on level 0 they are chunk proofs.
     ///
     /// # Errors
@@ -359,6 +366,10 @@ impl Aggregator {
         let Built {
             circuit, instance, ..
         } = C::build(stage.shape, statement)?;
+        progress(Progress {
+            phase: Phase::Keys,
+            percent: Phase::Keys.percent_at_start(),
+        });
         let string = self.strings.get(stage.shape.k)?;
         let Keys { pk, .. } = self.cache.load_or_generate(stage.name, &string, &circuit)?;
         let transcript = stage.key.parts().transcript;
@@ -373,7 +384,7 @@ impl Aggregator {
             }
         })?;
         progress(Progress {
-            phase: crate::progress::Phase::Verifying,
+            phase: Phase::Verifying,
             percent: 100,
         });
         Ok(InnerProof { instance, proof })

@@ -9,6 +9,8 @@
 /// What the prover is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// Reading or making keys.
+    Keys,
     /// Filling the advice columns.
     Witness,
     /// Committing to the advice columns.
@@ -27,7 +29,7 @@ impl Phase {
     /// Share of the whole that is done when the phase begins, in percent.
     pub fn percent_at_start(self) -> u8 {
         match self {
-            Self::Witness => 0,
+            Self::Keys | Self::Witness => 0,
             Self::Commit => 5,
             Self::Arguments => 35,
             Self::Quotient => 40,

@@ -20,6 +20,7 @@ use halo2curves::bn256::Fr;
 use protocol::codec::from_bytes;
 use protocol::witness::{ChunkWitness, DataWitness};
 use rand::rngs::OsRng;
+use verifier::golden::CircuitName;
 use verifier::{KeyDescription, TranscriptKind, verify_plonk};
 
 use crate::export::{ExportError, key_description};
@@ -87,19 +88,19 @@ impl Prover {
 
     /// What a verifier needs to know of a circuit's key.
     #[must_use]
-    pub fn description(&self, kind: JobKind) -> &KeyDescription {
-        match kind {
-            JobKind::Chunk => &self.chunk.description,
-            JobKind::Data => &self.data.description,
+    pub fn description(&self, circuit: CircuitName) -> &KeyDescription {
+        match circuit {
+            CircuitName::Chunk => &self.chunk.description,
+            CircuitName::Data => &self.data.description,
         }
     }
 
     /// How aggregation verifies proofs of a circuit.
     #[must_use]
-    pub fn inner_protocol(&self, kind: JobKind) -> Protocol {
-        let (ready, public_inputs) = match kind {
-            JobKind::Chunk => (&self.chunk, instance::chunk::LEN),
-            JobKind::Data => (&self.data, instance::data::LEN),
+    pub fn inner_protocol(&self, circuit: CircuitName) -> Protocol {
+        let (ready, public_inputs) = match circuit {
+            CircuitName::Chunk => (&self.chunk, instance::chunk::LEN),
+            CircuitName::Data => (&self.data, instance::data::LEN),
         };
         let key = ready.keys.pk.get_vk();
         inner_protocol(ready.string.params(), key, public_inputs, false)
@@ -197,6 +198,10 @@ impl JobProver for Prover {
                     .prove(&witness)
                     .map_err(|error| invalid(error.to_string()))?;
                 self.data.prove(&circuit, &instance, progress)
+            }
+            JobKind::Join | JobKind::Close | JobKind::Finish => {
+                let name = kind.name();
+                Err(invalid(format!("this prover has no keys for a {name}")))
             }
         }
     }

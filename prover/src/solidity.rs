@@ -23,10 +23,11 @@
 //! ceremony, and it compiles nothing: `scripts/solidity-verifier` does, under [`compiler_settings`].
 //!
 //! Parts: `shape` (which keys are taken), `memory` (the map), `reading` (bytes to challenges),
-//! `constraints` (h(x)), `openings` (SHPLONK and pairing), `text`. Why it is generated and not
+//! `constraints` (h(x)), `openings` (SHPLONK and pairing), `text`; `golden` is what is committed. Why it is generated and not
 //! snark-verifier's: ADR 0020.
 
 mod constraints;
+mod golden;
 mod memory;
 mod openings;
 mod reading;
@@ -37,6 +38,7 @@ use thiserror::Error;
 use verifier::{KeyDescription, TranscriptKind};
 
 use constraints::{Constraints, write_domain};
+pub use golden::{GoldenVerifierError, final_key_digest, final_verifier_code};
 use memory::Memory;
 use openings::Openings;
 use shape::Shape;

@@ -8,6 +8,8 @@
 //! What it does not do: it does not decide whether a proof is valid (the prover checks its own, the node checks all),
 //! and it cannot interrupt a proof: a worker that is told to stop leaves its thread behind for the process to end.
 
+mod provers;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+
+pub use provers::{AggregationProver, Load, Provers};
 
 use crate::progress::{Phase, Progress, ProgressSink};
 
@@ -315,6 +319,7 @@ async fn give_back<Q: JobQueue>(queue: &Q, lease: &Lease, reason: &str) {
 #[must_use]
 pub fn phase_name(phase: Phase) -> &'static str {
     match phase {
+        Phase::Keys => "keys",
         Phase::Witness => "witness",
         Phase::Commit => "commit",
         Phase::Arguments => "arguments",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use api::{
-    jobs::{JobId, JobKind},
+    jobs::{Circuit, JobId},
     ledger::BatchStage,
 };
 use protocol::{
@@ -200,7 +200,7 @@ impl Batcher {
         let index = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
         let inputs = chunk.public_inputs();
         let job = new_job(
-            (JobKind::Chunk, self.open.number, index),
+            (Circuit::Chunk, self.open.number, index),
             &inputs,
             Some(chunk.after),
             to_bytes(chunk),
@@ -225,7 +225,7 @@ impl Batcher {
             groups: finished.groups,
             z,
         };
-        let place = (JobKind::Data, number, 0);
+        let place = (Circuit::Data, number, 0);
         let data_job = new_job(place, &data.public_inputs(), None, to_bytes(&data));
         self.jobs.push(data_job.0);
         jobs.push(data_job);
@@ -281,16 +281,13 @@ fn rest(worked: Duration) -> Duration {
 }
 
 fn new_job(
-    (kind, batch, index): (JobKind, BatchNumber, u32),
+    (circuit, batch, index): (Circuit, BatchNumber, u32),
     inputs: &[Fr],
     after: Option<Threaded>,
     witness: Vec<u8>,
 ) -> NewJob {
     let record = JobRecord {
-        kind: match kind {
-            JobKind::Chunk => 0,
-            JobKind::Data => 1,
-        },
+        circuit,
         batch,
         index,
         instances: inputs.iter().map(field_to_le_bytes).collect(),
@@ -301,7 +298,7 @@ fn new_job(
         attempts: 0,
         worker: None,
     };
-    (JobId::new(kind, &witness).0, record, witness)
+    (JobId::new(circuit.kind(), &witness).0, record, witness)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use protocol::{
     signature::SecretKey,
     validator::ValidatorKey,
 };
-use settlement::{BaseLayer, deploy::Deployment};
+use settlement::{BaseLayer, TransactionSigner, deploy::Deployment};
 
 use crate::{
     proving::ProofVerifier,
@@ -58,7 +58,7 @@ pub struct NodeConfig {
     pub chunk_key: Vec<u8>,
     /// Encoded description of the data circuit's key: part of every bundle.
     pub data_key: Vec<u8>,
-    /// Decides whether a proof counts.
+    /// Decides whether a proof counts, and with the keys of aggregation also whether there are jobs of it.
     pub proof_verifier: Arc<dyn ProofVerifier>,
 }
 
@@ -181,6 +181,12 @@ pub struct JobsConfig {
     pub chunk_memory_mb: u64,
     /// MiB a worker must offer for a data job.
     pub data_memory_mb: u64,
+    /// MiB a worker must offer for a join.
+    pub join_memory_mb: u64,
+    /// MiB a worker must offer to close a batch.
+    pub close_memory_mb: u64,
+    /// MiB a worker must offer for a final proof.
+    pub finish_memory_mb: u64,
 }
 
 impl Default for JobsConfig {
@@ -192,6 +198,9 @@ impl Default for JobsConfig {
             suspension: Duration::from_secs(600),
             chunk_memory_mb: 4_096,
             data_memory_mb: 2_048,
+            join_memory_mb: 6_144,
+            close_memory_mb: 6_144,
+            finish_memory_mb: 10_752,
         }
     }
 }
@@ -260,6 +269,31 @@ pub struct BaseLayerConfig {
     /// How long a block has been final here before this node proposes it, so that its peers have seen that too: a few of their
     /// looks.
     pub origin_delay: Duration,
+    /// Posts batches there; without it this node only looks.
+    pub poster: Option<PosterConfig>,
+}
+
+/// Who pays for transactions to the base layer, and how much.
+#[derive(Clone)]
+pub struct PosterConfig {
+    /// The key; nothing else may sign with it.
+    pub key: TransactionSigner,
+    /// Wei per gas at most.
+    pub fee_max_wei: u128,
+    /// Blocks that a transaction waits before its fees are raised.
+    pub patience_blocks: u64,
+}
+
+impl PosterConfig {
+    /// At most 200 gwei per gas, raised after three blocks.
+    #[must_use]
+    pub fn new(key: TransactionSigner) -> Self {
+        Self {
+            key,
+            fee_max_wei: 200_000_000_000,
+            patience_blocks: 3,
+        }
+    }
 }
 
 impl BaseLayerConfig {
@@ -272,6 +306,7 @@ impl BaseLayerConfig {
             first_block,
             poll: Duration::from_secs(2),
             origin_delay: Duration::from_secs(6),
+            poster: None,
         }
     }
 }
@@ -285,6 +320,10 @@ impl std::fmt::Debug for BaseLayerConfig {
             .field("first_block", &self.first_block)
             .field("poll", &self.poll)
             .field("origin_delay", &self.origin_delay)
+            .field(
+                "poster",
+                &self.poster.as_ref().map(|poster| poster.key.address()),
+            )
             .finish()
     }
 }

@@ -28,6 +28,13 @@ pub(crate) enum Event {
         stage: BatchStage,
         time_ms: u64,
     },
+    /// A batch stands elsewhere on the base layer than before.
+    Settled,
+    /// The proof of a batch that the base layer verifies is here.
+    FinalProof {
+        number: BatchNumber,
+        time_ms: u64,
+    },
 }
 
 /// Sends events to whoever listens.

@@ -31,6 +31,7 @@ mod relay;
 mod restart;
 mod rpc;
 mod sets;
+mod settling;
 mod sightings;
 mod snapshot;
 mod soft;
@@ -40,12 +41,13 @@ mod telemetry;
 pub use base_layer::{BaseHeads, OtherBaseLayer, look_at};
 pub use config::{
     BaseLayerConfig, BuilderConfig, BuilderStrategy, JobsConfig, MempoolConfig, Mode,
-    NetworkConfig, NodeConfig, RoundTimeouts, RpcConfig, SnapshotConfig, StorageConfig,
+    NetworkConfig, NodeConfig, PosterConfig, RoundTimeouts, RpcConfig, SnapshotConfig,
+    StorageConfig,
 };
 pub use consensus::ConsensusError;
 pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
 pub use node::{Node, NodeError, Starting};
-pub use proving::{PlonkVerifier, ProofVerifier, RocksQueue};
+pub use proving::{AggregationKeys, PlonkVerifier, ProofVerifier, RocksQueue};
 pub use restart::{RestartPoint, RestartRefusal, make_restarted, sign_restart};
 pub use sets::{GenesisSet, OtherSet, SET_FILE_BYTES_MAX, SetFileError, SetSource, parse_sets};
 pub use snapshot::{SnapshotError, SnapshotInfo, check_snapshot, make_snapshot, restore_snapshot};

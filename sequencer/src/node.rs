@@ -41,6 +41,7 @@ use crate::{
     relay::{News, Outlet, Relay, run_reach, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
     sets::{OtherSet, SetsError},
+    settling::{Settling, run_settling},
     snapshot::{SnapshotKeeper, run_snapshots},
     soft::{Soft, SoftRules, run_soft},
     storage::{StorageError, Store},
@@ -469,6 +470,11 @@ impl Opened {
             .as_ref()
             .map(|layer| FinalPart::load(Arc::clone(&shared.store), layer).map(Arc::new))
             .transpose()?;
+        let settling = config
+            .base_layer
+            .as_ref()
+            .map(|_| Settling::load(Arc::clone(&shared.store), shared.events.clone()).map(Arc::new))
+            .transpose()?;
         let executor = Executor::new(shared.clone(), decided, tip_sender);
         let executor = Arc::new(executor.on_base_layer(final_part.clone()));
         executor.reports.restore(shared.store.charges()?);
@@ -510,6 +516,7 @@ impl Opened {
         let parts = (Arc::clone(&queue), Arc::clone(&exchange), Arc::clone(&soft));
         let promises = Promises::new(Arc::clone(&executor), Arc::clone(&guard));
         let api = PublicApi::new(&config, shared.clone(), parts, requests)
+            .settling(settling.clone())
             .promising((!config.is_follower).then_some(promises));
         let listen_error = |what, address| {
             move |source| NodeError::Listen {
@@ -579,6 +586,13 @@ impl Opened {
             components.spawn(async move {
                 let result = run_base_layer(part, layer, token).await;
                 ("base layer", result.map_err(NodeError::from))
+            });
+        }
+        if let (Some(settling), Some(layer)) = (settling, config.base_layer.clone()) {
+            let token = cancelled.clone();
+            components.spawn(async move {
+                let result = run_settling(settling, layer, token).await;
+                ("settlement", result.map_err(NodeError::from))
             });
         }
         keep_storage(

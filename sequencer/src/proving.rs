@@ -1,10 +1,11 @@
 //! The proof queue in the node: jobs on disk, leases in memory.
 //!
-//! Oldest job first. A lease lives as long as its worker heartbeats; after a restart every lease has expired. Every
+//! Oldest batch first, whatever the circuit. A lease lives as long as its worker heartbeats; after a restart every lease has expired. Every
 //! result is verified before it counts, so anybody may hand in anything: a duplicate or late result changes nothing,
 //! a false one costs the holder of its lease a strike, and enough strikes suspend a worker for a while. A false
 //! result under an unknown token costs nobody anything but the check, and only a few are checked at a time.
 
+mod aggregation;
 mod verifying;
 mod workers;
 
@@ -20,8 +21,8 @@ use std::{
 use api::{
     error::{ApiError, ErrorCode},
     jobs::{
-        JobId, JobKind, JobQueue, Lease, LeasedJob, PROOF_BYTES_MAX, QueueStatus, Submitted,
-        WORKER_TEXT_MAX, WorkerInfo,
+        Circuit, JobId, JobQueue, Lease, LeasedJob, PROOF_BYTES_MAX, QueueStatus, StatedProof,
+        Submitted, WORKER_TEXT_MAX, WorkerInfo,
     },
     ledger::BatchStage,
 };
@@ -30,7 +31,9 @@ use rand::Rng;
 use tokio::sync::{Notify, Semaphore};
 use verifier::bundle::{Bundle, ChunkProof};
 
-pub use verifying::{PlonkVerifier, ProofVerifier};
+pub use verifying::{AggregationKeys, PlonkVerifier, ProofVerifier};
+
+use verifying::check_result;
 
 use crate::{
     chain::{ChainConstants, now_ms},
@@ -45,8 +48,9 @@ use crate::{
 /// Proofs that are verified at a time.
 const VERIFICATIONS_MAX: usize = 2;
 
-/// Batch, kind, index: the order of jobs.
-type Order = (BatchNumber, u8, u32);
+/// The order of jobs. The oldest batch is first, so a job waits for those of its own and of older batches, which are
+/// finitely many: neither chunks of newer batches nor aggregation of older ones can wait for ever.
+type Order = (BatchNumber, Circuit, u32);
 
 struct Held {
     token: u64,
@@ -71,8 +75,12 @@ struct Queue {
 }
 
 impl Queue {
+    /// Adds a job; one that is there stays as it is.
     fn add(&mut self, id: [u8; 32], record: JobRecord) {
-        let order = (record.batch, record.kind, record.index);
+        if self.order_of.contains_key(&id) {
+            return;
+        }
+        let order = (record.batch, record.circuit, record.index);
         self.order_of.insert(id, order);
         self.open.insert(
             order,
@@ -88,13 +96,11 @@ impl Queue {
         let order = self.order_of.get(id)?;
         self.open.get_mut(order)
     }
-}
 
-fn kind_of(record: &JobRecord) -> JobKind {
-    if record.kind == 0 {
-        JobKind::Chunk
-    } else {
-        JobKind::Data
+    fn remove(&mut self, id: &[u8; 32]) {
+        if let Some(order) = self.order_of.remove(id) {
+            self.open.remove(&order);
+        }
     }
 }
 
@@ -110,6 +116,7 @@ pub struct RocksQueue {
     queue: Mutex<Queue>,
     verifications: Semaphore,
     proven_up_to: AtomicU64,
+    final_up_to: AtomicU64,
     /// The database failed: the node must stop.
     failure: Mutex<Option<StorageError>>,
     failed: Notify,
@@ -137,7 +144,15 @@ impl RocksQueue {
         // batches before the first that is here are nothing that this node could prove or show
         let before = store.history()?.batches_from.0.saturating_sub(1);
         let proven = store.proven_up_to()?.max(before);
-        let (open, done) = store.unproven_jobs(BatchNumber(proven))?;
+        let finals = store.final_up_to()?.max(before);
+        let is_aggregating = verifier.is_aggregating();
+        let done_up_to = if is_aggregating {
+            proven.min(finals)
+        } else {
+            proven
+        };
+        let (mut open, done) = store.unproven_jobs(BatchNumber(done_up_to))?;
+        open.retain(|(_, job)| is_aggregating || !job.circuit.is_aggregation());
         queue.done = done;
         let mut sealed: Vec<BatchNumber> = Vec::new();
         let newest = store.open_batch()?.number;
@@ -164,6 +179,7 @@ impl RocksQueue {
             queue: Mutex::new(queue),
             verifications: Semaphore::new(VERIFICATIONS_MAX),
             proven_up_to: AtomicU64::new(proven),
+            final_up_to: AtomicU64::new(finals),
             failure: Mutex::new(None),
             failed: Notify::new(),
         };
@@ -171,6 +187,7 @@ impl RocksQueue {
             queue.finish_batch(number)?;
         }
         queue.advance_proven()?;
+        queue.advance_final()?;
         Ok(queue)
     }
 
@@ -252,11 +269,13 @@ impl RocksQueue {
         Some((held.worker.clone(), held.phase.clone(), held.percent))
     }
 
-    fn memory_needed(&self, kind: u8) -> u64 {
-        if kind == 0 {
-            self.config.chunk_memory_mb
-        } else {
-            self.config.data_memory_mb
+    fn memory_needed(&self, circuit: Circuit) -> u64 {
+        match circuit {
+            Circuit::Chunk => self.config.chunk_memory_mb,
+            Circuit::Data => self.config.data_memory_mb,
+            Circuit::Level(_) => self.config.join_memory_mb,
+            Circuit::Top => self.config.close_memory_mb,
+            Circuit::Final => self.config.finish_memory_mb,
         }
     }
 
@@ -272,8 +291,8 @@ impl RocksQueue {
         let fits = |job: &OpenJob| {
             let is_free = job.held.as_ref().is_none_or(|held| held.until <= now);
             is_free
-                && worker.kinds.contains(&kind_of(&job.record))
-                && worker.memory_mb >= self.memory_needed(job.record.kind)
+                && worker.kinds.contains(&job.record.circuit.kind())
+                && worker.memory_mb >= self.memory_needed(job.record.circuit)
         };
         let Some(job) = queue.open.values_mut().find(|job| fits(job)) else {
             return Ok(None);
@@ -309,7 +328,7 @@ impl RocksQueue {
         let lease = Lease {
             job: JobId(job.id),
             token,
-            kind: kind_of(&job.record),
+            kind: job.record.circuit.kind(),
             batch: job.record.batch.0,
             index: job.record.index,
             lease_ms: self.lease_ms(),
@@ -389,9 +408,8 @@ impl RocksQueue {
         };
         let permit = self.verifications.acquire().await;
         let verifier = Arc::clone(&self.verifier);
-        let (kind, instances) = (kind_of(&record), record.instances.clone());
         let checked = tokio::task::spawn_blocking(move || {
-            let verdict = verifier.verify(kind, &instances, &proof);
+            let verdict = check_result(&*verifier, &record, &proof);
             (verdict, proof)
         })
         .await;
@@ -421,7 +439,7 @@ impl RocksQueue {
         worker: Option<String>,
         proof: &[u8],
     ) -> Result<Submitted, ApiError> {
-        let batch = {
+        let (batch, circuit) = {
             let mut queue = self.queue();
             let Some(open) = queue.job(&job.0) else {
                 return Ok(Submitted::Duplicate); // another valid proof came while this one was verified
@@ -430,26 +448,45 @@ impl RocksQueue {
             record.proven_ms = Some(now_ms());
             record.worker = worker.clone().or(record.worker);
             failpoint::pass("proof.before_write");
-            self.store
-                .write_proof(&job.0, &record, proof)
+            self.write_result(&mut queue, (&job.0, &record), proof)
                 .map_err(|error| self.fail_storage(error))?;
             failpoint::pass("proof.after_write");
-            if let Some(order) = queue.order_of.remove(&job.0) {
-                queue.open.remove(&order);
-            }
+            queue.remove(&job.0);
             queue.done += 1;
             if let Some(worker) = &worker {
                 queue.workers.accepted(worker);
             }
-            record.batch
+            (record.batch, record.circuit)
         };
         ::metrics::counter!("sequencer_proofs_accepted_total").increment(1);
         tracing::info!(%job, batch = batch.0, worker, "proof accepted");
         let (job, proof) = (job.0, proof.to_vec());
         self.outlet.send(News::Proof { job, proof });
-        self.finish_batch(batch)
-            .map_err(|error| self.fail_storage(error))?;
+        let gone_on = match circuit {
+            Circuit::Chunk | Circuit::Data => self.finish_batch(batch),
+            Circuit::Level(_) | Circuit::Top => self.aggregate(batch),
+            Circuit::Final => self.advance_final(),
+        };
+        gone_on.map_err(|error| self.fail_storage(error))?;
         Ok(Submitted::Accepted)
+    }
+
+    /// Stores a verified result, each kind where it belongs.
+    fn write_result(
+        &self,
+        queue: &mut Queue,
+        (id, job): (&[u8; 32], &JobRecord),
+        result: &[u8],
+    ) -> Result<(), StorageError> {
+        if job.circuit != Circuit::Final {
+            return self.store.write_proof(id, job, result);
+        }
+        let missing = || self.store.corrupt("the batch of a final proof is missing");
+        let batch = self.store.batch(job.batch)?.ok_or_else(missing)?;
+        let damaged = |error| self.store.corrupt(format!("a verified proof: {error}"));
+        let stated = StatedProof::decode(result).map_err(damaged)?;
+        self.keep_final(queue, &batch, &stated, Some((id, job)))
+            .map(drop)
     }
 
     /// Sealed batches that lack proofs although they were sealed before a time (milliseconds since 1970).
@@ -507,8 +544,13 @@ impl RocksQueue {
         Ok(new)
     }
 
-    /// Assembles the bundle of a batch that is sealed and has all its proofs.
+    /// Assembles the bundle of a batch that is sealed and has all its proofs, and begins to aggregate it.
     pub(crate) fn finish_batch(&self, number: BatchNumber) -> Result<(), StorageError> {
+        self.prove_batch(number)?;
+        self.aggregate(number)
+    }
+
+    fn prove_batch(&self, number: BatchNumber) -> Result<(), StorageError> {
         let _one_at_a_time = self.queue();
         let Some(mut record) = self.store.batch(number)? else {
             return Ok(());
@@ -583,7 +625,7 @@ impl RocksQueue {
                 None => status.queued += 1,
                 Some(held) => status.leased.push(LeasedJob {
                     id: job.id.into(),
-                    kind: kind_of(&job.record),
+                    kind: job.record.circuit.kind(),
                     batch: job.record.batch.0,
                     index: job.record.index,
                     worker: held.worker.clone(),

@@ -292,6 +292,13 @@ impl GossipHandler for Relay {
             Question::Signed(validator) => self.signed(&validator),
             Question::Soft(base, known) => self.soft_blocks(base, known).await,
             Question::First => self.first_height().await,
+            Question::Final(number) => {
+                let store = Arc::clone(&self.shared.store);
+                let read = move || store.final_proof(BatchNumber(number));
+                let found = tokio::task::spawn_blocking(read).await.ok()?;
+                let stated = found.ok().flatten()?.stated()?;
+                Some(Bytes::from(stated.encode()))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod base_layer;
 mod bids;
 mod checkpoints;
 mod departed;
+mod finals;
 mod frozen;
 mod history;
 mod ledger;
@@ -23,6 +24,7 @@ mod record;
 mod restart;
 mod restored;
 mod sets;
+mod settled;
 mod state;
 mod undecided;
 
@@ -44,10 +46,11 @@ pub use open::{Checked, check_database};
 pub(crate) use prefix::write_prefix;
 pub(crate) use promises::PromisedRecord;
 pub(crate) use record::{
-    BatchRecord, CheckpointRecord, JobRecord, OpenBatchRecord, PendingRecord, ProvenRecord,
-    StoredBlock, TipRecord, TransactionRecord, Undo,
+    BatchRecord, CheckpointRecord, FinalProofRecord, JobRecord, OpenBatchRecord, PendingRecord,
+    ProvenRecord, StoredBlock, TipRecord, TransactionRecord, Undo,
 };
 pub(crate) use restored::Restored;
+pub(crate) use settled::SettledMark;
 pub(crate) use state::BlockWrite;
 
 /// Why the database cannot be used.
@@ -132,15 +135,17 @@ pub(crate) enum Column {
     Witnesses,
     Proofs,
     Bundles,
+    FinalProofs,
     Checkpoints,
     Sets,
     Handovers,
     BaseBlocks,
     BaseItems,
+    Settled,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Meta,
         Self::Leaves,
         Self::Nodes,
@@ -159,11 +164,13 @@ impl Column {
         Self::Witnesses,
         Self::Proofs,
         Self::Bundles,
+        Self::FinalProofs,
         Self::Checkpoints,
         Self::Sets,
         Self::Handovers,
         Self::BaseBlocks,
         Self::BaseItems,
+        Self::Settled,
     ];
 
     /// Whether it only grows, and only questions about the past read it.
@@ -178,10 +185,12 @@ impl Column {
                 | Self::Jobs
                 | Self::JobOrder
                 | Self::Bundles
+                | Self::FinalProofs
                 | Self::Checkpoints
                 | Self::Handovers
                 | Self::BaseBlocks
                 | Self::BaseItems
+                | Self::Settled
         )
     }
 
@@ -205,11 +214,13 @@ impl Column {
             Self::Witnesses => "witnesses",
             Self::Proofs => "proofs",
             Self::Bundles => "bundles",
+            Self::FinalProofs => "final_proofs",
             Self::Checkpoints => "checkpoints",
             Self::Sets => "sets",
             Self::Handovers => "handovers",
             Self::BaseBlocks => "base_blocks",
             Self::BaseItems => "base_items",
+            Self::Settled => "settled",
         }
     }
 }

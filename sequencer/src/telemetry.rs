@@ -34,6 +34,7 @@ pub(crate) fn install() {
             "proofs that did not verify"
         );
         crate::base_layer::describe_metrics();
+        crate::settling::describe_metrics();
         crate::network::describe_metrics();
         crate::observed::describe_metrics();
         crate::soft::describe_metrics();

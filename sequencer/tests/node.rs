@@ -12,6 +12,8 @@ mod bids;
 mod blind;
 #[path = "node/bridge.rs"]
 mod bridge;
+#[path = "node/finals.rs"]
+mod finals;
 #[path = "node/inbox.rs"]
 mod inbox;
 #[path = "node/life.rs"]

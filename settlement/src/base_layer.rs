@@ -18,6 +18,7 @@ mod error;
 use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::proof::StateProof;
 
@@ -94,7 +95,7 @@ pub struct Call {
 }
 
 /// What became of a transaction that stands in a block of the current chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The transaction.
     pub transaction: B256,

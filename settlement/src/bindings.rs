@@ -69,7 +69,7 @@ pub enum BindingError {
 }
 
 impl BindingError {
-    fn malformed(what: &'static str, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn malformed(what: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Malformed {
             what,
             reason: reason.to_string(),

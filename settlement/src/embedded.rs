@@ -8,12 +8,13 @@
 //! Invariants: `finalized` never moves back and nothing below it changes, whatever the driver asks. Chain id
 //! 31337 and the ten public keys mean that nothing here has value. Nothing is on disk.
 //!
-//! It has no consensus, no clock of its own, no blobs and no JSON-RPC server. It takes EIP-1559 transactions and
-//! no others. Why by hand and not anvil: docs/adr/0019.
+//! It has no consensus, no clock of its own and no blobs. It takes EIP-1559 transactions and no others. Other
+//! processes reach it through [`EmbeddedServer`]. Why by hand and not anvil: docs/adr/0019.
 
 mod chain;
 mod execute;
 mod pool;
+mod server;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +31,7 @@ use crate::signer::{DEVELOPMENT_CHAIN_ID, TransactionSigner};
 use chain::Chain;
 pub(crate) use execute::{TRANSACTION_GAS_MAX, rules};
 use pool::Pooled;
+pub use server::EmbeddedServer;
 
 /// Wei per gas that the embedded chain proposes as a tip: one gwei.
 const TIP_WEI: u128 = 1_000_000_000;

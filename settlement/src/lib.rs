@@ -4,7 +4,8 @@
 //! this process on revm, and [`EthereumClient`], an Ethereum node over JSON-RPC that is believed only
 //! where hashes show it to be right. One conformance suite runs on both. Above them, generic over the
 //! trait: [`Follower`] keeps a consumer in step with the chain, through reorganisations and never below
-//! what is final, and [`Submitter`] gets transactions included once. [`bindings`] says `protocol`'s types to the contracts
+//! what is final, [`Ladder`] says how far each batch has come, [`Submitter`] gets transactions included once, and [`Poster`]
+//! commits and proves batches with it. [`bindings`] says `protocol`'s types to the contracts
 //! and reads their events, and [`deploy`] puts the contracts on a base layer.
 //!
 //! Not here: the contracts (Solidity, `contracts/`), any decision to believe a proof (`verifier`), and
@@ -21,6 +22,8 @@ pub mod deploy;
 mod embedded;
 mod ethereum;
 mod follower;
+mod ladder;
+mod poster;
 mod proof;
 mod signer;
 mod submitter;
@@ -30,10 +33,16 @@ pub use base_layer::{
     NonceAt, Receipt, Rejection, Transaction,
 };
 pub use embedded::{
-    BlockPlan, ChainError, EmbeddedChain, EmbeddedConfig, Finality, Mining, Orphans, Reorg,
+    BlockPlan, ChainError, EmbeddedChain, EmbeddedConfig, EmbeddedServer, Finality, Mining,
+    Orphans, Reorg,
 };
 pub use ethereum::{EthereumClient, EthereumConfig};
 pub use follower::{BlockMark, FollowEvent, Follower, FollowerError};
+pub use ladder::{Ladder, LadderStep, Place, SettledBatch};
+pub use poster::{
+    BatchSource, CertifiedBatch, Duty, FinalProof, Posted, PostedFlights, Poster, PosterError,
+    SourceError,
+};
 pub use proof::{ProofError, SlotProof, StateProof};
 pub use signer::{DEVELOPMENT_CHAIN_ID, SignedTransaction, SignerError, TransactionSigner};
 pub use submitter::{

@@ -9,6 +9,7 @@ use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, Signature, b256};
 use k256::ecdsa::SigningKey;
+use serde::{Deserialize, Serialize};
 
 /// The chain id by which every Ethereum tool means "development".
 pub const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
@@ -50,7 +51,7 @@ pub enum SignerError {
 }
 
 /// A signed transaction as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedTransaction {
     /// What the chain calls it.
     pub hash: B256,
@@ -59,6 +60,7 @@ pub struct SignedTransaction {
 }
 
 /// A key for base-layer transactions.
+#[derive(Clone)]
 pub struct TransactionSigner {
     key: SigningKey,
     address: Address,

@@ -1,6 +1,7 @@
-//! One suite for every base layer: what `BaseLayer` promises, asked of the embedded chain and of anvil.
+//! One suite for every base layer: what `BaseLayer` promises, asked of the embedded chain, of the same chain
+//! over JSON-RPC, and of anvil.
 //!
-//! The suite (`conformance/suite.rs`) knows the trait and a driver that makes blocks and branches; the two
+//! The suite (`conformance/suite.rs`) knows the trait and a driver that makes blocks and branches; the
 //! benches below it start the chains. anvil comes from npm through `make setup`; where it is missing, its
 //! tests fail and say so. What only the embedded chain promises (finality that holds) is tested at the end.
 
@@ -12,6 +13,8 @@ mod bench;
 mod embedded;
 #[path = "conformance/probe.rs"]
 mod probe;
+#[path = "conformance/served.rs"]
+mod served;
 #[path = "conformance/suite.rs"]
 mod suite;
 
@@ -22,6 +25,12 @@ macro_rules! on_every_chain {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
             async fn $fact() {
                 crate::suite::$fact(&crate::embedded::Embedded::start()).await;
+            })+
+        }
+        mod served_chain {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+            async fn $fact() {
+                crate::suite::$fact(&crate::served::Served::start().await).await;
             })+
         }
         mod anvil_chain {

@@ -1,12 +1,16 @@
 //! The real contracts on the embedded chain, driven through `bindings` and `deploy` with batches that `protocol` made.
 //!
 //! The verifier is a stand-in that accepts exactly one batch's public inputs, as `protocol` computes them, so a contract that
-//! passes on anything else is noticed; it says nothing of proofs.
+//! passes on anything else is noticed; it says nothing of proofs. `contracts/settled.rs` has the real verifier and a real proof.
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/posting.rs"]
+mod posting;
 #[path = "contracts/refused.rs"]
 mod refused;
+#[path = "contracts/settled.rs"]
+mod settled;
 #[path = "contracts/stage.rs"]
 mod stage;
 

@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use api::jobs::JobKind;
 use circuits::convert::to_circuit;
 use halo2_proofs::halo2curves::bn256::Fr;
 use protocol::params::params_hash;
@@ -14,6 +13,7 @@ use protocol::public_inputs::data_challenge;
 use protocol::transaction::Domain;
 use protocol::words::{WordCounts, evaluate};
 use verifier::bundle::Bundle;
+use verifier::golden::CircuitName;
 
 /// What to do when a golden file is missing or old.
 pub const REMEDY: &str = "if that is on purpose: make golden";
@@ -58,7 +58,7 @@ pub fn bundle(number: u64) -> Bundle {
 #[derive(Clone, Debug)]
 pub struct Statement {
     /// Which circuit.
-    pub circuit: JobKind,
+    pub circuit: CircuitName,
     /// Public inputs, one column.
     pub instances: Vec<Vec<Fr>>,
     /// The bytes.
@@ -83,7 +83,7 @@ pub fn statements(bundle: &Bundle, reference_string: &str) -> Vec<Statement> {
     let mut statements = Vec::new();
     for chunk in &bundle.chunks {
         let inputs = [domain.0, before.digest(), chunk.after.digest()];
-        statements.push(statement(JobKind::Chunk, &inputs, &chunk.proof));
+        statements.push(statement(CircuitName::Chunk, &inputs, &chunk.proof));
         before = &chunk.after;
     }
     let (words, end) = (&bundle.words, before);
@@ -100,6 +100,6 @@ pub fn statements(bundle: &Bundle, reference_string: &str) -> Vec<Statement> {
         evaluate(&words.inbox, &z),
         counts.to_field(),
     ];
-    statements.push(statement(JobKind::Data, &inputs, &bundle.data_proof));
+    statements.push(statement(CircuitName::Data, &inputs, &bundle.data_proof));
     statements
 }

@@ -9,7 +9,6 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use api::jobs::JobKind;
 use circuits::chunk::ChunkShape;
 use circuits::data::DataShape;
 use circuits::instance;
@@ -24,6 +23,7 @@ use prover::keys::KeyCache;
 use prover::srs::{ReferenceString, StringCache};
 use snark_verifier::loader::native::NativeLoader;
 use snark_verifier::system::halo2::transcript::halo2::PoseidonTranscript;
+use verifier::golden::CircuitName;
 use verifier::{KeyDescription, PlonkError, TranscriptKind, verify_plonk};
 
 /// The transcript the project's inner proofs use.
@@ -112,14 +112,14 @@ pub struct RealCircuit {
 impl RealCircuit {
     /// Loads the key from the cache, or makes it.
     #[must_use]
-    pub fn load(kind: JobKind) -> Self {
+    pub fn load(kind: CircuitName) -> Self {
         match kind {
-            JobKind::Chunk => {
+            CircuitName::Chunk => {
                 let shape = ChunkShape::protocol();
                 let (k, circuit) = (shape.k(), shape.circuit());
                 Self::of("chunk", k, &circuit, instance::chunk::LEN)
             }
-            JobKind::Data => {
+            CircuitName::Data => {
                 let shape = DataShape::protocol();
                 let (k, circuit) = (shape.k(), shape.circuit());
                 Self::of("data", k, &circuit, instance::data::LEN)

@@ -127,16 +127,13 @@ fn bundle_words(batch: &Traced) -> [usize; 3] {
 fn update(genesis: &Genesis, batches: &[Traced]) {
     let kind = StringKind::InsecureDevelopment;
     let prover = Prover::load(&cache(), kind).expect("keys under the development string");
-    let circuits = [
-        (CircuitName::Chunk, JobKind::Chunk),
-        (CircuitName::Data, JobKind::Data),
-    ];
-    let keys = circuits.map(|(circuit, job)| GoldenKey {
+    let circuits = [CircuitName::Chunk, CircuitName::Data];
+    let keys = circuits.map(|circuit| GoldenKey {
         circuit,
         version: CIRCUIT_VERSION,
         reference_string: kind.to_string(),
         is_insecure: true,
-        digest: prover.description(job).digest(),
+        digest: prover.description(circuit).digest(),
     });
     let write = |path: std::path::PathBuf, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
@@ -156,7 +153,7 @@ fn update(genesis: &Genesis, batches: &[Traced]) {
         let chunks = chunks.map(|chunk| prove(JobKind::Chunk, &to_bytes(chunk)));
         let chunks = chunks.collect();
         let data = prove(JobKind::Data, &to_bytes(&batch.data));
-        let descriptions = circuits.map(|(_, job)| prover.description(job).encode());
+        let descriptions = circuits.map(|circuit| prover.description(circuit).encode());
         let bytes = batch.bundle(genesis, chunks, data, descriptions).encode();
         assert_eq!(objection(batch, genesis, &bytes, &keys), Ok(()));
         write(bundle_path(number), &bytes);
@@ -168,7 +165,8 @@ fn update(genesis: &Genesis, batches: &[Traced]) {
 #[test]
 fn both_verifiers_accept_every_proof() {
     let kind = StringKind::InsecureDevelopment.to_string();
-    let circuits = [JobKind::Chunk, JobKind::Data].map(|kind| (kind, RealCircuit::load(kind)));
+    let circuits = [CircuitName::Chunk, CircuitName::Data];
+    let circuits = circuits.map(|kind| (kind, RealCircuit::load(kind)));
     let mut accepted = [0; 2];
     for number in BATCHES {
         for statement in statements(&bundle(number), &kind) {

@@ -7,10 +7,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use api::jobs::JobKind;
 use protocol::params::CIRCUIT_VERSION;
 use prover::Prover;
+use prover::aggregate::Aggregator;
 use prover::srs::StringKind;
+use verifier::KeyDescription;
 use verifier::golden::{self, CircuitName};
 
 fn cache() -> PathBuf {
@@ -30,11 +31,8 @@ fn list() -> PathBuf {
 fn golden_keys_are_those_of_the_circuits() {
     let kind = StringKind::InsecureDevelopment;
     let prover = Prover::load(&cache(), kind).expect("keys under the development string");
-    let circuits = [
-        (CircuitName::Chunk, JobKind::Chunk),
-        (CircuitName::Data, JobKind::Data),
-    ];
-    let digests = circuits.map(|(circuit, job)| (circuit, prover.description(job).digest()));
+    let circuits = [CircuitName::Chunk, CircuitName::Data];
+    let digests = circuits.map(|circuit| (circuit, prover.description(circuit).digest()));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let text = std::fs::read_to_string(list()).expect("the list is readable");
         let mut updated: String = text
@@ -69,6 +67,62 @@ fn golden_keys_are_those_of_the_circuits() {
             "the {circuit} circuit has changed; if that was on purpose: make golden"
         );
     }
+}
+
+/// Where the descriptions of the aggregation circuits are.
+fn description(kind: StringKind, stage: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../verifier/golden/aggregation")
+        .join(format!("{kind}-{stage}.key"))
+}
+
+#[test]
+fn golden_aggregation_keys_are_those_of_the_circuits() {
+    let is_update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if !is_update && std::env::var_os("QUORATE_SOAK").is_none() {
+        return; // minutes and four gigabytes of keys: make golden and make soak
+    }
+    let kind = StringKind::InsecureDevelopment;
+    let prover = Prover::load(&cache(), kind).expect("keys under the development string");
+    let protocols = [CircuitName::Chunk, CircuitName::Data];
+    let [chunk, data] = protocols.map(|circuit| prover.inner_protocol(circuit));
+    drop(prover);
+    let aggregator = Aggregator::load(&cache(), kind, (chunk, data)).expect("keys of the tree");
+    for (stage, key) in aggregator.keys() {
+        let (path, encoded) = (description(kind, stage), key.encode());
+        if is_update {
+            std::fs::write(path, encoded).expect("a description is writable");
+        } else {
+            let golden = std::fs::read(&path).expect("a description is readable");
+            assert!(
+                golden == encoded,
+                "the {stage} circuit has changed; if that was on purpose: make golden"
+            );
+        }
+    }
+}
+
+#[test]
+fn golden_aggregation_keys_are_compiled_in_and_the_last_is_the_one_that_contracts_are_written_from()
+{
+    let kind = StringKind::InsecureDevelopment;
+    let keys = golden::aggregation(&kind.to_string()).expect("keys under the development string");
+    let stages = ["level-0", "level-1", "level-2", "level-3", "top", "final"];
+    for (key, stage) in keys.iter().zip(stages) {
+        let file = std::fs::read(description(kind, stage)).expect("a description is readable");
+        assert!(*key == file, "{stage}");
+        let decoded = KeyDescription::decode(key).expect("a description");
+        let inputs = match stage {
+            "top" => 24,
+            "final" => 25,
+            _ => 15,
+        };
+        assert_eq!(decoded.parts().instance_lens, [inputs], "{stage}");
+    }
+    let settlement = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/final.key");
+    let settlement = std::fs::read(settlement).expect("the key of the contract is readable");
+    assert!(keys[5] == settlement);
+    assert_eq!(golden::aggregation("another"), None);
 }
 
 #[test]

@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::jobs::JobKind;
 use protocol::testing::soak;
 use prover::srs::StringKind;
 use tests::golden::{REMEDY, Statement, bundle, statements};
@@ -18,6 +17,7 @@ use tests::halo2::RealCircuit;
 use tests::mutation::{Campaign, Laxity, Mutation, for_each_mutation};
 use tests::parallel::check_all;
 use verifier::PlonkError;
+use verifier::golden::CircuitName;
 
 /// Malformed proofs that both campaigns together have to try.
 const MUTATIONS_MIN: usize = 2_000;
@@ -57,7 +57,7 @@ impl Sample {
 }
 
 /// The first proof of this kind in golden batch 1.
-fn statement(kind: JobKind) -> Statement {
+fn statement(kind: CircuitName) -> Statement {
     let string = StringKind::InsecureDevelopment.to_string();
     let all = statements(&bundle(1), &string).into_iter();
     let mut of_kind = all.filter(|statement| statement.circuit == kind);
@@ -79,7 +79,7 @@ fn check(circuit: &RealCircuit, mutation: &Mutation) -> Result<(), String> {
 }
 
 /// Runs a campaign on a proof and returns how many malformations it tried.
-fn campaign(kind: JobKind, sample: Sample) -> usize {
+fn campaign(kind: CircuitName, sample: Sample) -> usize {
     let sample = if soak(1) > 1 { ALL } else { sample };
     let (circuit, honest) = (RealCircuit::load(kind), statement(kind));
     let ours = circuit.our_verdict(&honest.instances, &honest.proof);
@@ -139,7 +139,7 @@ fn verdicts_agree_on_the_golden_proofs() {
         flips: 1,
         fields: 12,
     };
-    let count = campaign(JobKind::Chunk, chunk) + campaign(JobKind::Data, data);
+    let count = campaign(CircuitName::Chunk, chunk) + campaign(CircuitName::Data, data);
     assert!(count >= MUTATIONS_MIN, "only {count} malformed proofs");
 }
 
@@ -150,7 +150,7 @@ fn a_proof_shows_its_own_statement_only() {
     let string = StringKind::InsecureDevelopment.to_string();
     let all = [1, 2].map(|number| statements(&bundle(number), &string));
     let all: Vec<Statement> = all.into_iter().flatten().collect();
-    for kind in [JobKind::Chunk, JobKind::Data] {
+    for kind in [CircuitName::Chunk, CircuitName::Data] {
         let circuit = RealCircuit::load(kind);
         let mut pairs = Vec::new();
         for (place, proven) in all.iter().enumerate() {

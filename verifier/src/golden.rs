@@ -39,6 +39,23 @@ pub struct GoldenKey {
     pub digest: [u8; 32],
 }
 
+/// Encoded descriptions of the keys of aggregation under a reference string: the four levels, the top, the final circuit.
+///
+/// They are compiled in, since a node that checks aggregated proofs should not make gigabytes of proving keys for them;
+/// `make golden` writes `verifier/golden/aggregation`, and a test compares it with keys made afresh.
+#[must_use]
+pub fn aggregation(reference_string: &str) -> Option<&'static [&'static [u8]; 6]> {
+    const DEVELOPMENT: [&[u8]; 6] = [
+        include_bytes!("../golden/aggregation/insecure-development-level-0.key"),
+        include_bytes!("../golden/aggregation/insecure-development-level-1.key"),
+        include_bytes!("../golden/aggregation/insecure-development-level-2.key"),
+        include_bytes!("../golden/aggregation/insecure-development-level-3.key"),
+        include_bytes!("../golden/aggregation/insecure-development-top.key"),
+        include_bytes!("../golden/aggregation/insecure-development-final.key"),
+    ];
+    (reference_string == "insecure-development").then_some(&DEVELOPMENT)
+}
+
 /// The compiled-in list.
 #[must_use]
 pub fn keys() -> &'static [GoldenKey] {

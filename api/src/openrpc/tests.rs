@@ -197,13 +197,17 @@ fn samples_of_every_answer_fit_their_schema() {
         }),
     );
     let job = json!({"id": hash, "kind": "chunk", "index": 0, "created_ms": 1, "leased_ms": 1, "proven_ms": null, "attempts": 1, "worker": "w", "phase": "p", "percent": 1});
-    check::<BatchJob>("BatchJob", job.clone());
+    for kind in crate::jobs::JobKind::ALL {
+        let mut job = job.clone();
+        job["kind"] = json!(kind);
+        check::<BatchJob>("BatchJob", job);
+    }
     check::<BatchJson>(
         "Batch",
         json!({
             "number": 1, "stage": "sealed", "first_height": 1, "last_height": 2, "root_before": hash, "root_after": hash,
             "signed_operations": 1, "published_bytes": 31, "jobs": [job], "opened_ms": 1, "sealed_ms": 2, "proven_ms": null,
-            "bundle_bytes": null, "bundle_hash": null,
+            "bundle_bytes": null, "bundle_hash": null, "final_proof_ms": 3,
         }),
     );
     check::<BundleJson>("Bundle", json!({"number": 1, "bytes": "0x00"}));
@@ -292,6 +296,8 @@ fn samples_of_every_answer_fit_their_schema() {
         json!({"type": "block", "height": 1, "id": hash, "timestamp_ms": 1, "operations": 0}),
     );
     check::<Notice>("Notice", json!({"type": "transaction", "status": status}));
+    let last = json!({"type": "final_proof", "number": 1, "time_ms": 1});
+    check::<Notice>("Notice", last);
     check::<Notice>("Notice", json!({"type": "lagged", "missed": 3}));
 }
 

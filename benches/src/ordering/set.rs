@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{jobs::JobKind, operation::SignedTransactionJson, rpc::QuorateClient, status::Stage};
+use api::{jobs::Circuit, operation::SignedTransactionJson, rpc::QuorateClient, status::Stage};
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
 use protocol::{
     account::{L1Address, Leaf},
@@ -33,7 +33,7 @@ const UNDER_WAY: usize = 64;
 struct NoProofs;
 
 impl ProofVerifier for NoProofs {
-    fn verify(&self, _: JobKind, _: &[[u8; 32]], _: &[u8]) -> Result<(), String> {
+    fn verify(&self, _: Circuit, _: &[[u8; 32]], _: &[u8]) -> Result<(), String> {
         Err("this node takes no proofs".into())
     }
 }

@@ -146,6 +146,7 @@ pub(crate) fn run(args: BuilderArgs, sources: &Sources, output: Output) -> Outco
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
         lease: LEASE,
         fee_min: Amount::ZERO,
+        aggregate: false,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";

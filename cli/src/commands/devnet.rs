@@ -52,6 +52,9 @@ pub(crate) struct DevnetArgs {
     /// Prover workers
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: u32,
+    /// Make the one proof of each batch that a base layer verifies: minutes and 10 GiB of a worker each
+    #[arg(long)]
+    aggregate: bool,
     /// Funded keys
     #[arg(long, default_value_t = development::ACCOUNTS,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(development::ACCOUNTS_MAX)))]
@@ -172,6 +175,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         ports: (port(args.port, 8_545), port(args.jobs_port, 8_546)),
         base_port: args.base_port,
         bid_leaves: &market.bid_leaves,
+        aggregate: args.aggregate,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";
@@ -204,7 +208,8 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
             (sellers, rpcs) => (sellers, rpcs.unwrap_or_default()),
         };
         let jobs = endpoints.first().map_or("", |node| node.jobs.as_str());
-        let crew = workers::start(args.workers, jobs, &cache, &sources.level, &stop);
+        let level = &sources.level;
+        let crew = workers::start(args.workers, jobs, &cache, level, args.aggregate, &stop);
         let work = async {
             let Some(workload) = workload else {
                 announce(&endpoints, &genesis, &home.path, &args, output);

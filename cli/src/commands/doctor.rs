@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::jobs::JobKind;
 use clap::Args;
 use serde::Serialize;
+use verifier::golden::CircuitName;
 
 use crate::commands::prover::CHUNK_MEMORY_MB;
 use crate::config::{Settings, Sources, flag};
@@ -455,8 +455,8 @@ fn chain(settings: &Settings) -> Vec<Check> {
             "check the clock, or wait",
         ));
     }
-    for kind in [JobKind::Chunk, JobKind::Data] {
-        checks.push(match keys::accepted(kind, &genesis.reference_string) {
+    for circuit in [CircuitName::Chunk, CircuitName::Data] {
+        checks.push(match keys::accepted(circuit, &genesis.reference_string) {
             Ok(key) if key.is_insecure => Check::warn(
                 "accepted key",
                 format!("{} key under an INSECURE string", key.circuit),

@@ -4,11 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::jobs::{JobKind, RemoteQueue, WorkerInfo};
+use api::text::AddressText;
 use clap::Args;
+use protocol::account::L1Address;
 use prover::Prover;
-use prover::worker::{WorkerConfig, WorkerError, WorkerReport, run_worker};
+use prover::aggregate::Aggregator;
+use prover::worker::{
+    AggregationProver, JobError, JobProver, Provers, WorkerConfig, WorkerError, WorkerReport,
+    run_worker,
+};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use verifier::golden::CircuitName;
 
 use crate::config::{ProverSettings, Sources, flag};
 use crate::exit::{CliError, Exit, Outcome};
@@ -19,6 +26,23 @@ use crate::{files, keys, process};
 pub(crate) const CHUNK_MEMORY_MB: u64 = 1_792;
 /// MiB that proving the data of a batch takes, with both circuits' keys in memory, with the same margin.
 pub(crate) const DATA_MEMORY_MB: u64 = 1_152;
+/// MiB that joining two proofs takes: its circuit has 2^19 rows, and a proving key of 816 MiB on disk.
+pub(crate) const JOIN_MEMORY_MB: u64 = 6_144;
+/// MiB that closing a batch takes, the keys of chunks and data in memory.
+pub(crate) const CLOSE_MEMORY_MB: u64 = 6_144;
+/// MiB that a final proof takes: 9,288 were measured, and the keys of chunks and data may be in memory beside it.
+pub(crate) const FINISH_MEMORY_MB: u64 = 10_752;
+
+/// MiB that a worker needs for a kind of job.
+fn memory_mb(kind: JobKind) -> u64 {
+    match kind {
+        JobKind::Chunk => CHUNK_MEMORY_MB,
+        JobKind::Data => DATA_MEMORY_MB,
+        JobKind::Join => JOIN_MEMORY_MB,
+        JobKind::Close => CLOSE_MEMORY_MB,
+        JobKind::Finish => FINISH_MEMORY_MB,
+    }
+}
 
 /// Arguments of `quorate prover`.
 #[derive(Debug, Args)]
@@ -35,13 +59,20 @@ pub(crate) struct ProverArgs {
     /// Threads [default: all of the machine's]
     #[arg(long)]
     threads: Option<usize>,
+    /// Kinds of jobs it takes: chunk, data, join, close, finish [default: all that fit the memory]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
+    kinds: Option<Vec<JobKind>>,
+    /// Address that the base layer rewards for final proofs made here [default: the zero address, and nobody is rewarded]
+    #[arg(long, value_name = "ADDRESS")]
+    prover_id: Option<String>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
     /// Prove under the INSECURE development string: for development chains only
     #[arg(long)]
     dev: bool,
-    /// Make or check the keys in the cache, then exit
+    /// Make or check the keys in the cache, then exit: those of chunks and data, with --kinds finish also the six of
+    /// aggregation, which take minutes and 6 GiB of disk
     #[arg(long)]
     keys_only: bool,
     /// Stop when stdin ends: for a parent process that holds its other end
@@ -78,11 +109,14 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
             flag("prover.memory_mb", args.memory_mb),
             flag("prover.threads", args.threads),
             flag("prover.cache", args.cache),
+            flag("prover.kinds", args.kinds),
+            flag("prover.prover_id", args.prover_id),
         ])?
         .prover;
     // Before minutes of work: a worker that fits no job says so at once.
     let info = worker_info(&settings, process::available_memory_mb());
     let info = if args.keys_only { None } else { Some(info?) };
+    let prover_id = prover_id(settings.prover_id.as_deref())?;
     let stop = CancellationToken::new();
     if args.stop_with_parent {
         process::stop_with_parent(&stop);
@@ -104,14 +138,36 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     let cache = settings.cache.unwrap_or_else(files::cache);
     let prover = load(&cache, args.dev)?;
     let reference_string = keys::string_kind(args.dev).to_string();
+    let tree = Tree {
+        protocols: [CircuitName::Chunk, CircuitName::Data].map(|name| prover.inner_protocol(name)),
+        cache: cache.clone(),
+        dev: args.dev,
+        prover_id,
+    };
     let Some(info) = info else {
         // Printed before they are judged: a changed circuit's new digests are what its author wants to see.
         show_keys(&cache, &reference_string, &prover, output);
         keys::store(&cache, &prover, &reference_string)?;
+        let kinds = settings.kinds.unwrap_or_default();
+        if kinds.into_iter().any(JobKind::is_aggregation) {
+            drop(prover);
+            tree.load().map_err(|error| {
+                let todo = "check space, memory and permissions: quorate doctor";
+                CliError::new(
+                    Exit::Unavailable,
+                    "there are no keys of aggregation",
+                    error,
+                    todo,
+                )
+            })?;
+        }
         return Ok(Exit::Success);
     };
     keys::store(&cache, &prover, &reference_string)?;
     let name = info.name.clone();
+    // a worker that only aggregates needs the memory for that
+    let is_single = info.kinds.iter().any(|kind| !kind.is_aggregation());
+    let prover = Provers::new(is_single.then_some(prover), Box::new(move || tree.load()));
     let report = work(&settings.jobs, prover, &WorkerConfig::new(info), &stop)?;
     let WorkerReport {
         accepted,
@@ -135,27 +191,75 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     Ok(Exit::Success)
 }
 
+/// How the keys of aggregation are loaded, when they are needed.
+struct Tree {
+    protocols: [circuits::aggregation::Protocol; 2],
+    cache: PathBuf,
+    dev: bool,
+    prover_id: L1Address,
+}
+
+impl Tree {
+    fn load(&self) -> Result<AggregationProver, JobError> {
+        tracing::info!("loading the keys of aggregation; making them takes minutes, once");
+        let kind = keys::string_kind(self.dev);
+        let [chunk, data] = self.protocols.clone();
+        let aggregator = Aggregator::load(&self.cache, kind, (chunk, data))?;
+        keys::check_aggregator(&aggregator, &kind.to_string()).map_err(JobError::Internal)?;
+        Ok(AggregationProver {
+            aggregator,
+            prover_id: self.prover_id,
+        })
+    }
+}
+
+/// A kind of job by its name.
+fn kind(name: &str) -> Result<JobKind, String> {
+    let found = JobKind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.ok_or_else(|| format!("one of {}", JobKind::ALL.map(JobKind::name).join(", ")))
+}
+
+/// Who is rewarded: nobody without an address.
+fn prover_id(text: Option<&str>) -> Result<L1Address, CliError> {
+    let Some(text) = text else {
+        return Ok(L1Address([0; 20]));
+    };
+    AddressText(text.to_owned()).parse().map_err(|error| {
+        let what = format!("{text:?} is no address");
+        let todo = "give 0x and 40 lower-case hex digits";
+        CliError::new(Exit::Usage, what, error, todo)
+    })
+}
+
 /// What the queue is told: only kinds of jobs that fit the memory.
 fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<WorkerInfo, CliError> {
-    let memory_mb = settings.memory_mb.or(available).unwrap_or(CHUNK_MEMORY_MB);
-    let needs = [
-        (JobKind::Chunk, CHUNK_MEMORY_MB),
-        (JobKind::Data, DATA_MEMORY_MB),
-    ];
-    let kinds: Vec<JobKind> = needs
+    let mib = settings.memory_mb.or(available).unwrap_or(CHUNK_MEMORY_MB);
+    let wish = settings.kinds.as_deref().unwrap_or(&JobKind::ALL);
+    let (kinds, others): (Vec<JobKind>, Vec<JobKind>) = JobKind::ALL
         .into_iter()
-        .filter(|(_, needed)| memory_mb >= *needed)
-        .map(|(kind, _)| kind)
-        .collect();
-    if kinds.is_empty() {
-        let why =
-            format!("a chunk takes {CHUNK_MEMORY_MB} MiB and the data of a batch {DATA_MEMORY_MB}");
-        let what = format!("no job fits {memory_mb} MiB");
+        .filter(|kind| wish.contains(kind))
+        .partition(|kind| mib >= memory_mb(*kind));
+    // who has named kinds wants all of them
+    let is_lacking = settings.kinds.is_some() && !others.is_empty();
+    if kinds.is_empty() || is_lacking {
+        let needs: Vec<String> = others
+            .iter()
+            .map(|kind| format!("{} takes {} MiB", kind.name(), memory_mb(*kind)))
+            .collect();
+        let why = if needs.is_empty() {
+            "the list of kinds is empty".to_owned()
+        } else {
+            needs.join(", ")
+        };
+        let what = match kinds.is_empty() {
+            true => format!("no job fits {mib} MiB"),
+            false => format!("not every kind that was named fits {mib} MiB"),
+        };
         return Err(CliError::new(
             Exit::Usage,
             what,
             why,
-            "free memory, or use a larger machine",
+            "free memory, use a larger machine, or name other kinds",
         ));
     }
     let name = settings
@@ -164,7 +268,7 @@ fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<Work
         .unwrap_or_else(|| format!("worker-{}", std::process::id()));
     Ok(WorkerInfo {
         name,
-        memory_mb,
+        memory_mb: mib,
         kinds,
     })
 }
@@ -194,8 +298,8 @@ fn show_keys(cache: &Path, reference_string: &str, prover: &Prover, output: Outp
         cache: cache.to_path_buf(),
         reference_string: reference_string.to_owned(),
         from_cache: prover.is_from_cache(),
-        chunk_key: digest(JobKind::Chunk),
-        data_key: digest(JobKind::Data),
+        chunk_key: digest(CircuitName::Chunk),
+        data_key: digest(CircuitName::Data),
     };
     output.data(&ready, |ready| {
         pairs(&[
@@ -209,7 +313,7 @@ fn show_keys(cache: &Path, reference_string: &str, prover: &Prover, output: Outp
 
 fn work(
     url: &str,
-    prover: Prover,
+    prover: impl JobProver,
     config: &WorkerConfig,
     stop: &CancellationToken,
 ) -> Result<WorkerReport, CliError> {
@@ -250,23 +354,48 @@ mod tests {
 
     #[test]
     fn only_jobs_that_fit_are_asked_for() {
-        let with = |memory_mb| {
+        let asked = |memory_mb, kinds: Option<&[JobKind]>| {
             worker_info(
                 &ProverSettings {
                     memory_mb,
+                    kinds: kinds.map(<[JobKind]>::to_vec),
                     ..Default::default()
                 },
-                Some(9_999),
+                Some(FINISH_MEMORY_MB),
             )
         };
+        let with = |memory_mb| asked(memory_mb, None);
+        assert_eq!(with(None).expect("fits").kinds, JobKind::ALL);
+        let less = with(Some(FINISH_MEMORY_MB - 1)).expect("fits").kinds;
+        assert_eq!(less, JobKind::ALL[..4]);
         assert_eq!(
-            with(None).expect("fits").kinds,
+            with(Some(CHUNK_MEMORY_MB)).expect("fits").kinds,
             [JobKind::Chunk, JobKind::Data]
         );
+        let named = [JobKind::Finish, JobKind::Data];
+        let both = asked(None, Some(&named)).expect("fits").kinds;
+        assert_eq!(both, [JobKind::Data, JobKind::Finish]);
+        let lacking = asked(Some(CHUNK_MEMORY_MB), Some(&named));
+        assert_eq!(lacking.expect_err("no room").exit, Exit::Usage);
+        let none = asked(None, Some(&[]));
+        assert_eq!(none.expect_err("no kinds").exit, Exit::Usage);
         assert_eq!(
             with(Some(DATA_MEMORY_MB)).expect("fits").kinds,
             [JobKind::Data]
         );
         assert_eq!(with(Some(10)).expect_err("nothing fits").exit, Exit::Usage);
+    }
+
+    #[test]
+    fn nobody_is_rewarded_unless_an_address_is_named() {
+        assert_eq!(prover_id(None).ok(), Some(L1Address([0; 20])));
+        let address = L1Address([0xa5; 20]);
+        assert_eq!(prover_id(Some(&address.to_string())).ok(), Some(address));
+        for text in ["", "a5", "0xA5", "0x00"] {
+            let error = prover_id(Some(text)).expect_err("no address");
+            assert_eq!(error.exit, Exit::Usage, "{text}");
+        }
+        assert_eq!(kind("join"), Ok(JobKind::Join));
+        assert!(kind("chunks").is_err());
     }
 }

@@ -43,6 +43,9 @@ pub(crate) struct SequencerArgs {
     /// While no quorum answers: halt, or make soft blocks, which can be reverted [default: halt]
     #[arg(long, value_name = "MODE", value_enum)]
     mode: Option<ModeSetting>,
+    /// Have workers make the one proof of each batch that the base layer verifies: minutes and 10 GiB of a worker each
+    #[arg(long)]
+    aggregate: bool,
     /// Address of the RPC [default: 127.0.0.1:8545]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -67,6 +70,10 @@ pub(crate) struct SequencerArgs {
     /// File that says where the contracts are, as the deployment wrote it
     #[arg(long, value_name = "FILE")]
     deployment: Option<PathBuf>,
+    /// Where the key is that pays for posting batches: file:PATH, env:NAME or, on a development chain, development:N;
+    /// without one this node does not post
+    #[arg(long, value_name = "SOURCE")]
+    poster_key: Option<String>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
@@ -103,6 +110,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("sequencer.validator_key", args.validator_key),
         flag("sequencer.bid_leaf", args.bid_leaf),
         flag("sequencer.mode", args.mode),
+        flag("sequencer.aggregate", args.aggregate.then_some(true)),
         flag("sequencer.rpc", args.listen),
         flag("sequencer.jobs", args.jobs),
         flag("network.engine_listen", args.engine_listen),
@@ -111,6 +119,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("network.gossip_peers", named(args.gossip_peers)),
         flag("base_layer.rpc", args.base_layer),
         flag("base_layer.deployment", args.deployment),
+        flag("base_layer.poster_key", args.poster_key),
         flag("prover.cache", args.cache),
     ])?;
     let node = settings.sequencer;
@@ -143,6 +152,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         block_interval: Duration::from_millis(node.block_interval_ms.max(1)),
         lease: Duration::from_millis(node.lease_ms.max(LEASE_MS_MIN)),
         fee_min,
+        aggregate: node.aggregate,
         genesis,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {

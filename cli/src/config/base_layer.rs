@@ -4,16 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sequencer::BaseLayerConfig;
+use sequencer::{BaseLayerConfig, PosterConfig};
 use serde::{Deserialize, Serialize};
-use settlement::deploy::DeploymentFile;
 use settlement::{EthereumClient, EthereumConfig};
 
+use crate::base_layer::{KeySource, load_deployment};
 use crate::exit::{CliError, Exit};
-use crate::files;
-
-/// Bytes of a deployment file at most: it has eleven short entries.
-const FILE_BYTES_MAX: usize = 64 << 10;
 
 /// The base layer. Without a URL none is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +27,10 @@ pub(crate) struct BaseLayerSettings {
     pub(crate) origin_delay_ms: u64,
     /// Longest that one answer may take.
     pub(crate) timeout_ms: u64,
+    /// Where the key is that pays for posting batches: `file:PATH` or `env:NAME`; without one this node does not post.
+    pub(crate) poster_key: Option<String>,
+    /// Gwei per gas at most.
+    pub(crate) fee_max_gwei: u64,
 }
 
 impl Default for BaseLayerSettings {
@@ -42,6 +42,8 @@ impl Default for BaseLayerSettings {
             poll_ms: 2_000,
             origin_delay_ms: 6_000,
             timeout_ms: 10_000,
+            poster_key: None,
+            fee_max_gwei: 200,
         }
     }
 }
@@ -62,12 +64,7 @@ impl BaseLayerSettings {
                 return Err(CliError::new(Exit::Usage, what, why, todo));
             }
         };
-        let text = files::read_text(path, FILE_BYTES_MAX)?;
-        let file = DeploymentFile::from_json(&text).map_err(|why| {
-            let what = format!("{} is not usable", path.display());
-            let todo = "use the file that the deployment of this chain's contracts wrote";
-            CliError::new(Exit::Corrupt, what, why, todo)
-        })?;
+        let file = load_deployment(path)?;
         let client = EthereumConfig {
             url: url.clone(),
             chain_id: file.chain_id,
@@ -79,18 +76,38 @@ impl BaseLayerSettings {
             let todo = "use a form like http://127.0.0.1:8551";
             CliError::new(Exit::Usage, what, why, todo)
         })?;
+        let poster = self.poster()?;
         let first_block = self.from_block.unwrap_or(file.first_block);
         Ok(Some(BaseLayerConfig {
             poll: Duration::from_millis(self.poll_ms.max(1)),
             origin_delay: Duration::from_millis(self.origin_delay_ms),
+            poster,
             ..BaseLayerConfig::new(Arc::new(layer), file.deployment(), first_block)
+        }))
+    }
+}
+
+impl BaseLayerSettings {
+    /// Who posts batches, if this node does.
+    fn poster(&self) -> Result<Option<PosterConfig>, CliError> {
+        let Some(source) = &self.poster_key else {
+            return Ok(None);
+        };
+        let source: KeySource = source.parse().map_err(|why: String| {
+            let what = "base_layer.poster_key is not usable";
+            let todo = "use file:PATH or env:NAME; development:N on a development chain";
+            CliError::new(Exit::Usage, what, why, todo)
+        })?;
+        Ok(Some(PosterConfig {
+            fee_max_wei: u128::from(self.fee_max_gwei).saturating_mul(1_000_000_000),
+            ..PosterConfig::new(source.signer()?)
         }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use settlement::deploy::Deployment;
+    use settlement::deploy::{Deployment, DeploymentFile};
 
     use super::*;
 

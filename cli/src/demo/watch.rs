@@ -38,7 +38,10 @@ fn certified_height(status: &TransactionStatus) -> Option<u64> {
         .iter()
         .find_map(|reached| match &reached.evidence {
             Evidence::Certificate { height, .. } | Evidence::Record { height, .. } => Some(*height),
-            Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
+            Evidence::Mempool
+            | Evidence::Soft { .. }
+            | Evidence::Bundle { .. }
+            | Evidence::BaseLayer { .. } => None,
         })
 }
 
@@ -126,7 +129,10 @@ pub(crate) fn job_seconds(job: &BatchJob) -> Option<f64> {
 fn job_name(batch: u64, job: &BatchJob) -> String {
     match job.kind {
         JobKind::Chunk => format!("batch {batch} chunk {}", job.index),
-        JobKind::Data => format!("batch {batch} data"),
+        JobKind::Join => format!("batch {batch} join {}", job.index),
+        JobKind::Data | JobKind::Close | JobKind::Finish => {
+            format!("batch {batch} {}", job.kind.name())
+        }
     }
 }
 

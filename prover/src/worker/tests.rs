@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use api::jobs::{JobId, QueueStatus};
 
@@ -93,11 +94,15 @@ impl JobQueue for Scripted {
 }
 
 fn lease(witness: u8) -> Result<Option<Lease>, ErrorCode> {
+    lease_of(JobKind::Chunk, witness)
+}
+
+fn lease_of(kind: JobKind, witness: u8) -> Result<Option<Lease>, ErrorCode> {
     let witness = vec![witness];
     Ok(Some(Lease {
-        job: JobId::new(JobKind::Chunk, &witness),
+        job: JobId::new(kind, &witness),
         token: 1,
-        kind: JobKind::Chunk,
+        kind,
         batch: 1,
         index: 0,
         lease_ms: 80,
@@ -134,17 +139,21 @@ fn config() -> WorkerConfig {
     WorkerConfig::new(WorkerInfo {
         name: "test".to_owned(),
         memory_mb: 1,
-        kinds: vec![JobKind::Chunk, JobKind::Data],
+        kinds: JobKind::ALL.to_vec(),
     })
 }
 
 fn run(queue: &Scripted) -> Result<WorkerReport, WorkerError> {
+    run_with(queue, Echo)
+}
+
+fn run_with(queue: &Scripted, prover: impl JobProver) -> Result<WorkerReport, WorkerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime");
-    let result = runtime.block_on(run_worker(queue, Arc::new(Echo), &config(), &queue.stop));
+    let result = runtime.block_on(run_worker(queue, Arc::new(prover), &config(), &queue.stop));
     runtime.shutdown_background();
     result
 }
@@ -279,4 +288,75 @@ fn stopping_worker_gives_its_lease_back_at_once() {
             .events()
             .contains(&Event::Failed("the worker is stopping".to_owned()))
     );
+}
+
+/// Provers whose aggregation takes a while to load, fails as often as it is told, and counts.
+fn provers(failures: u32, loads: &Arc<AtomicU32>) -> Provers<Echo, Echo> {
+    let loads = Arc::clone(loads);
+    let load = move || {
+        std::thread::sleep(Duration::from_millis(200));
+        match loads.fetch_add(1, Ordering::Relaxed) {
+            before if before < failures => Err(JobError::Internal("no keys".to_owned())),
+            _ => Ok(Echo),
+        }
+    };
+    Provers::new(Some(Echo), Box::new(load))
+}
+
+#[test]
+fn keys_of_aggregation_are_loaded_once_at_the_first_job_that_needs_them() {
+    let loads = Arc::new(AtomicU32::new(0));
+    let prover = provers(0, &loads);
+    let phases = Mutex::new(Vec::new());
+    let sink = |now: Progress| phases.lock().expect("phases").push(now.phase);
+    for (kind, expected) in [
+        (JobKind::Chunk, 0),
+        (JobKind::Data, 0),
+        (JobKind::Join, 1),
+        (JobKind::Close, 1),
+        (JobKind::Finish, 1),
+    ] {
+        assert_eq!(prover.prove(kind, &[8], &sink), Ok(vec![8, 8]));
+        assert_eq!(loads.load(Ordering::Relaxed), expected, "{kind:?}");
+    }
+    let phases = phases.into_inner().expect("phases");
+    let keys = phases.iter().position(|phase| *phase == Phase::Keys);
+    assert_eq!(keys, Some(2), "said before the load: {phases:?}");
+}
+
+#[test]
+fn a_lease_lives_while_keys_are_loaded() {
+    let loads = Arc::new(AtomicU32::new(0));
+    let queue = Scripted::new(
+        [lease_of(JobKind::Join, 8), lease_of(JobKind::Finish, 9)],
+        [],
+    );
+    let report = run_with(&queue, provers(0, &loads)).expect("report");
+    assert_eq!(report.accepted, 2);
+    let beats = queue.events().into_iter();
+    let beats = beats.filter(|event| *event == Event::Heartbeat("keys".to_owned()));
+    let beats = beats.count();
+    assert!((2..=12).contains(&beats), "{beats} heartbeats in 200 ms");
+    assert_eq!(loads.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_job_whose_keys_do_not_load_goes_back_and_the_next_one_tries_again() {
+    let loads = Arc::new(AtomicU32::new(0));
+    let jobs = [JobKind::Close, JobKind::Chunk, JobKind::Close].map(|kind| lease_of(kind, 8));
+    let queue = Scripted::new(jobs, []);
+    let report = run_with(&queue, provers(1, &loads)).expect("report");
+    assert_eq!((report.failed, report.accepted), (1, 2));
+    let reason = "the prover failed: no keys".to_owned();
+    assert!(queue.events().contains(&Event::Failed(reason)));
+    assert_eq!(loads.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_worker_without_keys_of_chunks_proves_none() {
+    let prover: Provers<Echo, Echo> = Provers::new(None, Box::new(|| Ok(Echo)));
+    let refused = prover.prove(JobKind::Chunk, &[8], &|_| {});
+    assert!(matches!(refused, Err(JobError::Internal(_))), "{refused:?}");
+    let proven = prover.prove(JobKind::Join, &[8], &|_| {});
+    assert_eq!(proven, Ok(vec![8, 8]));
 }

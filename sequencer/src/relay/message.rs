@@ -91,6 +91,8 @@ pub(super) enum Question {
     Soft(BlockId, Vec<SoftHash>),
     /// The height of the first block that is kept.
     First,
+    /// The final proof of a batch that did not come.
+    Final(u64),
 }
 
 #[cfg(test)]

@@ -24,9 +24,9 @@ const REPEAT_INTERVAL: Duration = Duration::from_secs(5);
 const REPEAT_AFTER_MS: u64 = 5_000;
 /// How long a sealed batch may lack proofs before its bundle is asked for, in milliseconds.
 const BUNDLE_AFTER_MS: u64 = 10_000;
-/// Bundles asked for at a time.
+/// Bundles asked for at a time, and final proofs.
 const BUNDLES_MAX: usize = 4;
-/// How long an answer with a bundle may take.
+/// How long an answer with one may take.
 const BUNDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that peers should know.
@@ -96,6 +96,7 @@ pub(crate) async fn run_tell(
                     publish(&gossip, Topic::Submissions, to_bytes(&Told(pending)));
                 }
                 relay.ask_for_bundles(&gossip).await;
+                relay.ask_for_finals(&gossip).await;
             }
         }
         let mut submissions = Vec::new();
@@ -143,6 +144,29 @@ impl Relay {
             };
             if let Err(reason) = self.queue.take_bundle(number, &bundle).await {
                 tracing::debug!(batch = number.0, reason, "a peer's bundle is of no use");
+            }
+        }
+    }
+
+    /// Asks for the final proofs of batches that others may have.
+    async fn ask_for_finals(&self, gossip: &Gossip) {
+        let before = crate::chain::now_ms().saturating_sub(BUNDLE_AFTER_MS);
+        let queue = Arc::clone(&self.queue);
+        let late = move || queue.without_final_before(before, BUNDLES_MAX);
+        let Ok(Ok(late)) = tokio::task::spawn_blocking(late).await else {
+            return; // the queue reports its own failure
+        };
+        for number in late {
+            let question = Bytes::from(to_bytes(&Question::Final(number.0)));
+            let Some(proof) = gossip.request(question, BUNDLE_TIMEOUT).await else {
+                return;
+            };
+            if let Err(reason) = self.queue.take_final(number, &proof).await {
+                tracing::debug!(
+                    batch = number.0,
+                    reason,
+                    "a peer's final proof is of no use"
+                );
             }
         }
     }

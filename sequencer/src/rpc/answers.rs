@@ -5,11 +5,11 @@ use std::time::Duration;
 use api::{
     error::{ApiError, ErrorCode},
     ledger::{
-        BatchJob, BatchJson, BatchStage, BidJson, BlockJson, BundleJson, CertificateJson,
-        CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
+        BatchJob, BatchJson, BatchOnBaseLayer, BatchStage, BidJson, BlockJson, BundleJson,
+        CertificateJson, CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     set::SetWeights,
-    status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus},
+    status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus, PlaceJson},
     text::{BytesText, HashText},
 };
 use protocol::{
@@ -148,12 +148,17 @@ impl PublicApi {
                 proven_ms: None,
                 bundle_bytes: None,
                 bundle_hash: None,
+                base_layer: None,
+                final_proof_ms: None,
             });
         }
         let batch = store
             .batch(number)
             .map_err(|error| internal(&error))?
             .ok_or_else(unknown)?;
+        let last = store
+            .final_proof(number)
+            .map_err(|error| internal(&error))?;
         let stage = if batch.proven.is_some() {
             BatchStage::Proven
         } else {
@@ -174,7 +179,23 @@ impl PublicApi {
             proven_ms: batch.proven.map(|proven| proven.time_ms),
             bundle_bytes: batch.proven.map(|proven| proven.bundle_bytes),
             bundle_hash: batch.proven.map(|proven| proven.bundle_hash.into()),
+            base_layer: self.on_base_layer(number)?,
+            final_proof_ms: last.map(|last| last.time_ms),
         })
+    }
+
+    /// Where a batch stands on the base layer.
+    fn on_base_layer(&self, number: BatchNumber) -> Result<Option<BatchOnBaseLayer>, ApiError> {
+        let Some(settling) = &self.settling else {
+            return Ok(None);
+        };
+        let standing = settling.standing(number);
+        let standing = standing.map_err(|error| internal(&error))?;
+        Ok(standing.map(|standing| BatchOnBaseLayer {
+            committed: place_json(&standing.committed),
+            proven: standing.proven.as_ref().map(place_json),
+            is_final: standing.final_proof().is_some(),
+        }))
     }
 
     fn job_json(&self, id: &[u8; 32], job: &JobRecord) -> BatchJob {
@@ -185,11 +206,7 @@ impl PublicApi {
         };
         BatchJob {
             id: HashText::from(*id),
-            kind: if job.kind == 0 {
-                api::jobs::JobKind::Chunk
-            } else {
-                api::jobs::JobKind::Data
-            },
+            kind: job.circuit.kind(),
             index: job.index,
             created_ms: job.created_ms,
             leased_ms: job.leased_ms,
@@ -382,6 +399,15 @@ fn bid_json(signed: &SignedBid) -> BidJson {
         height: signed.bid.height.0,
         value: signed.bid.value.into(),
         builder: signed.builder.into(),
+    }
+}
+
+/// A place on the base layer.
+pub(super) fn place_json(place: &settlement::Place) -> PlaceJson {
+    PlaceJson {
+        number: place.number,
+        block: place.block.0.into(),
+        transaction: place.transaction.0.into(),
     }
 }
 

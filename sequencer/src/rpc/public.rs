@@ -16,7 +16,7 @@ use api::{
     rpc::QuorateServer,
     set::{BidsJson, InclusionJson, ValidatorsJson},
     soft::SoftChainJson,
-    status::{ChainInfo, NodeStatus, Topic, TransactionStatus},
+    status::{ChainInfo, NodeStatus, Stage, Topic, TransactionStatus},
     text::{AddressText, FieldText, HashText},
 };
 use jsonrpsee::{
@@ -40,6 +40,7 @@ use crate::{
     mempool::{Admission, AdmissionRequest, Origin, simulate},
     promises::Promises,
     proving::RocksQueue,
+    settling::Settling,
     soft::Soft,
     storage::StorageError,
 };
@@ -63,6 +64,8 @@ pub(crate) struct PublicApi {
     started: Instant,
     /// What a validator promises of its next block.
     promises: Option<Promises>,
+    /// Batches on the base layer, if one is followed.
+    pub(super) settling: Option<Arc<Settling>>,
 }
 
 impl PublicApi {
@@ -83,12 +86,26 @@ impl PublicApi {
             block_interval_ms: u64::try_from(config.block_interval.as_millis()).unwrap_or(0),
             started: Instant::now(),
             promises: None,
+            settling: None,
         }
     }
 
     /// The same for a node that proposes blocks and makes promises about them.
     pub(crate) fn promising(self, promises: Option<Promises>) -> Self {
         Self { promises, ..self }
+    }
+
+    /// The same for a node that follows a base layer.
+    pub(crate) fn settling(self, settling: Option<Arc<Settling>>) -> Self {
+        Self { settling, ..self }
+    }
+
+    /// The stage after which nothing more comes here.
+    pub(super) fn last_stage(&self) -> Stage {
+        match self.settling {
+            Some(_) => Stage::Finalized,
+            None => Stage::Proven,
+        }
     }
 
     async fn admit(&self, submission: Submission) -> Result<Vec<TransactionId>, ApiError> {

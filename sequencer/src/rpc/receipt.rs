@@ -15,7 +15,7 @@ use protocol::{
 };
 
 use super::{
-    answers::certificate_json,
+    answers::{certificate_json, place_json},
     public::{PublicApi, internal},
 };
 use crate::{
@@ -252,8 +252,31 @@ impl PublicApi {
             return Ok(Stage::Certified);
         };
         self.checkpointed(batch.number, receipt)?;
+        let standing = match &self.settling {
+            Some(settling) => settling.standing(batch.number),
+            None => Ok(None),
+        };
+        let standing = standing.map_err(|error| internal(&error))?;
+        let mut stage = Stage::Certified;
+        let mut on_base_layer = |stage, tier, place: &settlement::Place| {
+            let evidence = Evidence::BaseLayer {
+                batch: batch.number.0,
+                place: place_json(place),
+            };
+            let time_ms = place.time.saturating_mul(1_000);
+            receipt.stage(stage, time_ms, evidence);
+            receipt.tier(tier, time_ms, &set, None);
+            stage
+        };
+        if let Some(standing) = &standing {
+            stage = on_base_layer(Stage::Committed, Tier::Committed, &standing.committed);
+        }
+        let finalized = standing.and_then(|standing| standing.final_proof());
+        if let Some(place) = &finalized {
+            stage = on_base_layer(Stage::Finalized, Tier::Finalized, place);
+        }
         let Some(proven) = batch.proven else {
-            return Ok(Stage::Certified);
+            return Ok(stage);
         };
         let evidence = Evidence::Bundle {
             batch: batch.number.0,
@@ -261,7 +284,8 @@ impl PublicApi {
         };
         receipt.stage(Stage::Proven, proven.time_ms, evidence);
         receipt.tier(Tier::Proven, proven.time_ms, &set, None);
-        Ok(Stage::Proven)
+        receipt.stages.sort_by_key(|reached| reached.stage);
+        Ok(stage.max(Stage::Proven))
     }
 
     fn checkpointed(&self, number: BatchNumber, receipt: &mut Receipt) -> Result<(), ApiError> {

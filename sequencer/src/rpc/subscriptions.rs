@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{
     ledger::BatchStage,
-    status::{Notice, Stage, Topic, TransactionStatus},
+    status::{Notice, Topic, TransactionStatus},
 };
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionSink,
@@ -97,6 +97,10 @@ pub(super) async fn follow(
                 )
                 .await
             }
+            (Ok(Event::FinalProof { number, time_ms }), Topic::Batches, _) => {
+                let number = number.0;
+                send(&sink, &Notice::FinalProof { number, time_ms }).await
+            }
             (Ok(Event::Transactions(ids)), Topic::Transaction { .. }, Some(id)) => {
                 !ids.contains(id) || send_status(&api, &sink, id, &mut last).await
             }
@@ -108,6 +112,9 @@ pub(super) async fn follow(
                 Topic::Transaction { .. },
                 Some(id),
             ) => send_status(&api, &sink, id, &mut last).await,
+            (Ok(Event::Settled), Topic::Transaction { .. }, Some(id)) => {
+                send_status(&api, &sink, id, &mut last).await
+            }
             (Ok(_), _, _) => true,
         };
         if !goes_on {
@@ -130,7 +137,7 @@ async fn send_status(
         return true;
     }
     *last = Some(status.clone());
-    let is_over = status.stage == Stage::Proven;
+    let is_over = status.stage == api.last_stage();
     send(sink, &Notice::Transaction { status }).await && !is_over
 }
 

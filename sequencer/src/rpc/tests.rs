@@ -17,7 +17,13 @@ fn module() -> jsonrpsee::RpcModule<PublicApi> {
     let rig = Rig::new(MempoolConfig::default());
     let dir = rig.dir.path().join("db");
     let keys = (vec![1], vec![2]);
-    let config = NodeConfig::new(genesis(), dir, validator(), keys, Arc::new(HashVerifier));
+    let config = NodeConfig::new(
+        genesis(),
+        dir,
+        validator(),
+        keys,
+        Arc::new(HashVerifier::default()),
+    );
     let (requests, _) = mpsc::channel(1);
     let (exchange, _) = Exchange::new(Arc::clone(&rig.executor));
     let soft = Soft::new(Arc::clone(&rig.executor), None, SoftRules::new(&config));

@@ -23,6 +23,7 @@ pub(super) const GENESIS_KEY: &[u8] = b"genesis";
 pub(super) const TIP_KEY: &[u8] = b"tip";
 pub(super) const OPEN_BATCH_KEY: &[u8] = b"open_batch";
 pub(super) const PROVEN_KEY: &[u8] = b"proven_up_to";
+pub(super) const FINAL_KEY: &[u8] = b"final_up_to";
 
 /// Entries of a column of history that a start reads: about 0.1 s for the smallest ones.
 const HISTORY_ENTRIES_MAX: u64 = 200_000;

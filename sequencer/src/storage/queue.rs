@@ -1,5 +1,6 @@
 //! Batches, jobs, proofs and bundles on disk.
 
+use api::jobs::Circuit;
 use protocol::number::{BatchNumber, Height};
 use rocksdb::WriteBatch;
 
@@ -7,10 +8,16 @@ use super::{
     BatchRecord, Column, Durability, JobRecord, OpenBatchRecord, StorageError, Store, open,
 };
 
-/// Batch, chunks before data, position.
-fn order_key(record: &JobRecord) -> Vec<u8> {
+/// Batch, circuit, position.
+pub(super) fn order_key(record: &JobRecord) -> Vec<u8> {
     let mut key = record.batch.0.to_be_bytes().to_vec();
-    key.push(record.kind);
+    key.push(match record.circuit {
+        Circuit::Chunk => 0,
+        Circuit::Data => 1,
+        Circuit::Level(level) => level.saturating_add(2),
+        Circuit::Top => 0xfe,
+        Circuit::Final => 0xff,
+    });
     key.extend_from_slice(&record.index.to_be_bytes());
     key
 }
@@ -62,7 +69,7 @@ impl Store {
         self.get(Column::Jobs, id)
     }
 
-    /// All jobs of a batch, chunks first.
+    /// All jobs of a batch, in the order of the work.
     pub(crate) fn jobs_of_batch(
         &self,
         number: BatchNumber,
@@ -86,13 +93,13 @@ impl Store {
             .collect()
     }
 
-    /// All jobs without a proof, oldest first; and how many have one. Every batch up to `proven` is proven.
+    /// All jobs without a proof, oldest first; and how many have one. No job of a batch up to `done_up_to` is without.
     pub(crate) fn unproven_jobs(
         &self,
-        proven: BatchNumber,
+        done_up_to: BatchNumber,
     ) -> Result<(Vec<IdentifiedJob>, u64), StorageError> {
         let (mut open, mut done) = (Vec::new(), 0);
-        let first_open = proven.0.saturating_add(1).to_be_bytes();
+        let first_open = done_up_to.0.saturating_add(1).to_be_bytes();
         self.scan(Column::JobOrder, None, false, |key, value| {
             if *key < first_open[..] {
                 done += 1;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::jobs::{ACCUMULATOR_LIMBS, Circuit, StatedProof};
 use borsh::{BorshDeserialize, BorshSerialize};
 use protocol::{
     Fr,
@@ -9,8 +10,9 @@ use protocol::{
     block::{Block, Tip},
     certificate::ExtendedCertificate,
     checkpoint::Checkpoint,
-    codec::borsh_field,
+    codec::{borsh_field, field_from_be_bytes, field_to_be_bytes},
     number::{BatchNumber, Height, LeafIndex},
+    public_inputs::PublicInputs,
     threaded::Threaded,
     transaction::Submission,
     words::Words,
@@ -116,14 +118,56 @@ pub(crate) struct ProvenRecord {
     pub(crate) bundle_bytes: u64,
 }
 
-/// A proof job. Its witness is in another column until the batch is proven.
+/// The proof of a whole batch, as the base layer takes it; it was verified before it was written.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct FinalProofRecord {
+    /// When this node had it.
+    pub(crate) time_ms: u64,
+    /// What it states; who is rewarded is in there.
+    pub(crate) inputs: PublicInputs,
+    /// The accumulator's limbs as 32-byte big-endian words, then the proof: an argument of the contract.
+    pub(crate) contract_bytes: Vec<u8>,
+}
+
+impl FinalProofRecord {
+    /// The record of a proof, whose statement these inputs are.
+    pub(crate) fn new(time_ms: u64, inputs: PublicInputs, stated: &StatedProof) -> Self {
+        let limbs = stated.instance.iter().take(ACCUMULATOR_LIMBS);
+        let words = limbs.flat_map(field_to_be_bytes);
+        Self {
+            time_ms,
+            inputs,
+            contract_bytes: words.chain(stated.proof.iter().copied()).collect(),
+        }
+    }
+
+    /// The proof with its whole instance, as a worker has handed it in; `None` if the bytes are damaged.
+    pub(crate) fn stated(&self) -> Option<StatedProof> {
+        let (words, proof) = self
+            .contract_bytes
+            .split_at_checked(ACCUMULATOR_LIMBS * 32)?;
+        let (words, _) = words.as_chunks::<32>();
+        let limbs: Vec<Fr> = words
+            .iter()
+            .map(field_from_be_bytes)
+            .collect::<Result<_, _>>()
+            .ok()?;
+        Some(StatedProof {
+            instance: [&limbs[..], &self.inputs.to_fields()].concat(),
+            proof: proof.to_vec(),
+        })
+    }
+}
+
+/// A proof job. Its witness is in another column until the job is proven.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct JobRecord {
-    /// 0 chunk, 1 data.
-    pub(crate) kind: u8,
+    pub(crate) circuit: Circuit,
     pub(crate) batch: BatchNumber,
+    /// Position of the chunk, or of the join among all of the batch, level by level; else 0.
     pub(crate) index: u32,
-    /// Public inputs, 32 little-endian bytes each.
+    /// Public inputs, 32 little-endian bytes each: all of them of a chunk or the data, else those behind the
+    /// accumulator, without who is rewarded.
     pub(crate) instances: Vec<[u8; 32]>,
     /// State after a chunk.
     pub(crate) after: Option<Threaded>,

@@ -30,8 +30,8 @@ const FAST: Duration = Duration::from_millis(50);
 async fn work(queue: &RemoteQueue) -> usize {
     let worker = WorkerInfo {
         name: "worker-1".into(),
-        memory_mb: 8_192,
-        kinds: vec![JobKind::Chunk, JobKind::Data],
+        memory_mb: 16_384,
+        kinds: JobKind::ALL.to_vec(),
     };
     let mut done = 0;
     while let Some(lease) = queue.lease(&worker).await.unwrap() {
@@ -127,7 +127,11 @@ async fn a_payment_climbs_from_request_to_bundle_and_stays_there() {
     }
     let not_ready = client.bundle(1).await.unwrap_err();
     assert!(not_ready.to_string().contains("-32130"), "{not_ready}");
-    assert_eq!(work(&queue).await, 2);
+    assert_eq!(
+        work(&queue).await,
+        5,
+        "a chunk, the data, a join of one, a close, a finish"
+    );
     let status = wait_for(&client, &id, Stage::Proven).await;
     assert_eq!(status.reached.len(), 3);
     let tiers: Vec<_> = status.tiers.iter().map(|tier| tier.tier).collect();
@@ -149,6 +153,9 @@ async fn a_payment_climbs_from_request_to_bundle_and_stays_there() {
         (BatchStage::Proven, 1)
     );
     assert!(batch.opened_ms <= batch.sealed_ms && batch.sealed_ms <= batch.proven_ms);
+    assert!(batch.final_proof_ms.is_some() && batch.proven_ms <= batch.final_proof_ms);
+    let kinds: Vec<_> = batch.jobs.iter().map(|job| job.kind).collect();
+    assert_eq!(kinds, JobKind::ALL);
     let bytes = client.bundle(1).await.unwrap().bytes.parse().unwrap();
     let bundle = Bundle::decode(&bytes).unwrap();
     assert_eq!(bundle.start.root, genesis().state().root());

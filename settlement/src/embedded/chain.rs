@@ -40,6 +40,9 @@ struct Included {
     logs: Vec<alloy_primitives::Log>,
 }
 
+/// A transaction of a block, what became of it, and its logs.
+pub(super) type Content<'a> = (&'a Pooled, &'a Receipt, &'a [alloy_primitives::Log]);
+
 /// A block with everything that can be asked about it.
 struct Block {
     header: Sealed<Header>,
@@ -136,6 +139,20 @@ impl Chain {
             log_index,
         });
         Ok(placed.filter(|log| filter.accepts(&log.inner)).collect())
+    }
+
+    /// Transactions of a block in their order, with what they did.
+    pub(super) fn contents(&self, hash: B256) -> Result<Vec<Content<'_>>, BaseLayerError> {
+        let included = self.block_by_hash(hash)?.included.iter();
+        let parts = included.map(|one| (&one.transaction, &one.receipt, &one.logs[..]));
+        Ok(parts.collect())
+    }
+
+    pub(super) fn code(&self, address: Address, hash: B256) -> Result<Bytes, BaseLayerError> {
+        let height = self.block_by_hash(hash)?.header.number;
+        let account = self.state.account(address, height);
+        let code = account.map(|account| self.state.code(account.code_hash));
+        Ok(code.map(|code| code.original_bytes()).unwrap_or_default())
     }
 
     pub(super) fn call(&self, hash: B256, call: &Call) -> Result<Bytes, BaseLayerError> {

@@ -3,6 +3,7 @@
 //! Values only; `submitter.rs` says what happens to them.
 
 use alloy_primitives::{Address, Bytes, U256};
+use serde::{Deserialize, Serialize};
 
 use crate::base_layer::{BaseLayerError, Receipt};
 use crate::signer::{SignedTransaction, SignerError};
@@ -11,7 +12,7 @@ use crate::signer::{SignedTransaction, SignerError};
 pub(super) const FLIGHTS_MAX: usize = 16;
 
 /// A call that must happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The contract; none creates one.
     pub to: Option<Address>,
@@ -24,7 +25,7 @@ pub struct Intent {
 }
 
 /// One signed form of a flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// Hash and bytes.
     pub signed: SignedTransaction,
@@ -37,7 +38,7 @@ pub struct Version {
 }
 
 /// An intent on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flight {
     /// What must happen.
     pub intent: Intent,
@@ -95,6 +96,21 @@ pub enum Progress {
         /// The new nonce.
         nonce: u64,
     },
+}
+
+impl Progress {
+    /// The flight that it is about.
+    #[must_use]
+    pub fn flight(&self) -> FlightId {
+        match self {
+            Self::Included { flight, .. }
+            | Self::Reverted { flight }
+            | Self::Final { flight, .. }
+            | Self::Bumped { flight, .. }
+            | Self::AtFeeLimit { flight, .. }
+            | Self::Renumbered { flight, .. } => *flight,
+        }
+    }
 }
 
 /// Limits of a submitter.

@@ -29,6 +29,11 @@ impl Embedded {
             }),
         }
     }
+
+    /// Another handle to the same chain.
+    pub(crate) fn chain(&self) -> EmbeddedChain {
+        self.chain.clone()
+    }
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! One batch, made by `protocol` before anything is deployed: its domain names the Rollup that will be.
 //!
 //! It consumes a deposit and a forced exit, and holds a withdrawal and a transfer that are signed, so it has two withdrawals.
+//! `tests/tests/final_proof.rs` reads this file too: it makes the real proof of this batch.
 
 use alloy_primitives::{Address, U256};
 use protocol::account::{L1Address, LeafKey};
@@ -9,16 +10,25 @@ use protocol::checkpoint::{BatchCommitment, Checkpoint, SignedCommitment};
 use protocol::inbox::{InboxKind, InboxRequest};
 use protocol::number::{Amount, BatchNumber, Height, LeafIndex, Nonce, TokenId, floor_amount};
 use protocol::public_inputs::PublicInputs;
-use protocol::testing::{Draft, Drafter, World, amount, leaf, secret_key, trace_batch};
+use protocol::testing::{
+    Draft, Drafter, TracedBatch, World, amount, leaf, secret_key, trace_batch,
+};
 use protocol::threaded::Threaded;
 use protocol::transaction::{Action, Transaction};
-use protocol::witness::FinishedBatch;
+use protocol::witness::{ChunkWitness, FinishedBatch};
+use settlement::TransactionSigner;
 use settlement::bindings::{Claim, claim, l1_address};
-
-use crate::stage::account;
 
 /// A thousandth of an ether, in wei.
 const MILLI_ETHER: u128 = 1_000_000_000_000_000;
+
+/// The string under which the real proof is made, so that the domain is the same.
+const STRING: &str = "insecure-development";
+
+/// A development account of the base layer.
+pub(crate) fn account(index: usize) -> TransactionSigner {
+    TransactionSigner::development(index).expect("there are ten accounts")
+}
 
 /// Who is paid for the proof.
 pub(crate) fn prover() -> Address {
@@ -33,6 +43,8 @@ pub(crate) struct Batch {
     pub(crate) block: Block,
     /// What must be enqueued, in order; `owner` sends it.
     pub(crate) items: Vec<InboxRequest>,
+    /// What its proofs are made of.
+    pub(crate) chunks: Vec<ChunkWitness>,
     /// Ends and words.
     pub(crate) finished: FinishedBatch,
     /// What is signed.
@@ -47,6 +59,7 @@ impl Batch {
         leaves[3].l1_owner = l1_address(account(2).address());
         let mut world = World::new(leaves, 4);
         world.genesis.rollup = l1_address(rollup);
+        world.genesis.reference_string = STRING.to_owned();
         world.domain = world.genesis.domain();
         world.tip = world.genesis.tip();
 
@@ -86,7 +99,7 @@ impl Batch {
             (state, Height(0), 0),
             std::slice::from_ref(&block),
         );
-        let finished = traced.expect("the block is valid").finished;
+        let TracedBatch { chunks, finished } = traced.expect("the block is valid");
         let ends = (&finished.start, &finished.end);
         let number = BatchNumber(1);
         let commitment =
@@ -97,6 +110,7 @@ impl Batch {
             world,
             block,
             items,
+            chunks,
             finished,
             commitment,
             inputs,

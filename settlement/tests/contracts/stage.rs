@@ -14,17 +14,14 @@ use settlement::deploy::{
 };
 use settlement::{
     BaseLayer, BlockAt, Call, EmbeddedChain, EmbeddedConfig, Finality, Log, LogFilter, NonceAt,
-    Receipt, TransactionSigner,
+    Receipt,
 };
 
+pub(crate) use crate::batch::account;
 use crate::batch::{Batch, prover};
 
 /// More than any transaction here needs.
 const GAS: u64 = 5_000_000;
-
-pub(crate) fn account(index: usize) -> TransactionSigner {
-    TransactionSigner::development(index).expect("there are ten accounts")
-}
 
 pub(crate) fn pace() -> DeployPace {
     DeployPace {
@@ -59,8 +56,25 @@ pub(crate) struct Stage {
     pub(crate) batch: Batch,
 }
 
+/// A verifier whose hashes nobody reads here.
+pub(crate) fn verifier(code: VerifierCode) -> VerifierConfig {
+    VerifierConfig {
+        code,
+        key_hash: B256::with_last_byte(1),
+        circuit_hash: B256::with_last_byte(2),
+        reference_hash: B256::with_last_byte(3),
+        is_insecure: true,
+    }
+}
+
 impl Stage {
+    /// With a verifier that takes this batch's inputs and no others, and does not look at proofs.
     pub(crate) async fn deployed() -> Self {
+        Self::with_verifier(|batch| VerifierCode::Runtime(stand_in(&batch.inputs))).await
+    }
+
+    /// With the code of this verifier.
+    pub(crate) async fn with_verifier(code: impl FnOnce(&Batch) -> VerifierCode) -> Self {
         let chain = EmbeddedChain::start(EmbeddedConfig {
             finality: Finality::Depths {
                 safe: 32,
@@ -71,13 +85,7 @@ impl Stage {
         let deployer = account(0);
         let foretold = Deployment::foretold(deployer.address(), 0);
         let batch = Batch::new(foretold.rollup);
-        let verifier = VerifierConfig {
-            code: VerifierCode::Runtime(stand_in(&batch.inputs)),
-            key_hash: B256::with_last_byte(1),
-            circuit_hash: B256::with_last_byte(2),
-            reference_hash: B256::with_last_byte(3),
-            is_insecure: true,
-        };
+        let verifier = verifier(code(&batch));
         let config = DeploymentConfig {
             fund_wei: batch.genesis_wei(),
             ..DeploymentConfig::suggested(deployer.address(), verifier)
@@ -215,9 +223,18 @@ impl Stage {
     }
 
     pub(crate) async fn prove(&self, committed: &Receipt) -> Receipt {
+        self.prove_by(committed, prover(), &Bytes::new()).await
+    }
+
+    pub(crate) async fn prove_by(
+        &self,
+        committed: &Receipt,
+        by: Address,
+        proof: &Bytes,
+    ) -> Receipt {
         let rollup = self.plan.deployment().rollup;
         let stored = self.stored(committed).await;
-        let input = prove_batch(&stored, prover(), &Bytes::new());
+        let input = prove_batch(&stored, by, proof);
         self.transact(4, rollup, U256::ZERO, &input).await
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct NodesPlan<'a> {
     pub(super) base_port: Option<u16>,
     /// Leaves where the validators are paid for their blocks; none without builders.
     pub(super) bid_leaves: &'a [LeafIndex],
+    /// Whether batches are aggregated.
+    pub(super) aggregate: bool,
 }
 
 /// Where a node is.
@@ -238,6 +240,9 @@ impl Member {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(leaf) = plan.bid_leaves.get(place) {
             command.args(["--bid-leaf", &leaf.0.to_string()]);
+        }
+        if plan.aggregate {
+            command.arg("--aggregate");
         }
         for (other, reach) in (0..).zip(reaches) {
             let (engine, gossip) = if other == number {

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::prover::CHUNK_MEMORY_MB;
+use crate::commands::prover::{CHUNK_MEMORY_MB, FINISH_MEMORY_MB};
 use crate::exit::{CliError, Exit};
 use crate::process::{self, available_memory_mb};
 
@@ -67,6 +67,7 @@ pub(super) fn start(
     jobs: &str,
     cache: &Path,
     level: &str,
+    aggregate: bool,
     stop: &CancellationToken,
 ) -> Result<Crew, CliError> {
     let program = std::env::current_exe().map_err(|error| {
@@ -79,9 +80,13 @@ pub(super) fn start(
         )
     })?;
     let memory_mb = available_memory_mb().map(|mb| mb / u64::from(count.max(1)));
-    if let Some(mb) = memory_mb.filter(|mb| count > 0 && *mb < CHUNK_MEMORY_MB) {
+    let (needed, job) = match aggregate {
+        true => (FINISH_MEMORY_MB, "a final proof"),
+        false => (CHUNK_MEMORY_MB, "proving a chunk"),
+    };
+    if let Some(mb) = memory_mb.filter(|mb| count > 0 && *mb < needed) {
         let what = format!("{mb} MiB for each of {count} workers are too little");
-        let why = format!("proving a chunk takes {CHUNK_MEMORY_MB} MiB");
+        let why = format!("{job} takes {needed} MiB");
         let todo = "start fewer workers, or free memory; --workers 0 runs without proofs";
         return Err(CliError::new(Exit::Unavailable, what, why, todo));
     }

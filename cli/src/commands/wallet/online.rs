@@ -52,15 +52,21 @@ pub(super) struct Connection<'a> {
 enum WaitFor {
     /// In a block that the validator has certified
     Certified,
+    /// Its batch stands on the base layer
+    Committed,
     /// Proven: every proof of its batch was verified by the node
     Proven,
+    /// A final block of the base layer has proven its batch
+    Finalized,
 }
 
 impl WaitFor {
     fn stage(self) -> Stage {
         match self {
             Self::Certified => Stage::Certified,
+            Self::Committed => Stage::Committed,
             Self::Proven => Stage::Proven,
+            Self::Finalized => Stage::Finalized,
         }
     }
 }
@@ -470,6 +476,10 @@ pub(super) fn status(connection: &Connection<'_>, args: &StatusArgs, output: Out
                     format!("block {height}, place {place}; the node has pruned its certificate")
                 }
                 Evidence::Bundle { batch, hash } => format!("bundle of batch {batch}, {hash}"),
+                Evidence::BaseLayer { batch, place } => format!(
+                    "batch {batch} in block {} of the base layer, transaction {}",
+                    place.number, place.transaction
+                ),
             };
             rows.push((
                 stage_name(reached.stage),

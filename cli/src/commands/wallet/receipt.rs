@@ -9,7 +9,9 @@ pub(super) fn stage_name(stage: Stage) -> &'static str {
         Stage::Pending => "pending",
         Stage::Soft => "soft",
         Stage::Certified => "certified",
+        Stage::Committed => "committed",
         Stage::Proven => "proven",
+        Stage::Finalized => "finalized",
         Stage::Failed => "failed",
     }
 }
@@ -23,6 +25,8 @@ pub(super) fn tier_line(reached: &TierReached) -> String {
         Tier::Certified => "certified",
         Tier::BatchCertified => "batch certified",
         Tier::Proven => "proven",
+        Tier::Committed => "committed",
+        Tier::Finalized => "finalized",
     };
     let mut line = format!(
         "{name} {} ms after it came, {} ms after the tier before",

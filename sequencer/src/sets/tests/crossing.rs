@@ -97,7 +97,8 @@ impl Network {
     fn config(&self, number: u8, sets: Arc<dyn SetSource>) -> NodeConfig {
         let keys = (vec![1], vec![2]);
         let (data, key) = (self.data(number), seat_key(number));
-        let mut config = NodeConfig::new(chain(), data, key, keys, Arc::new(HashVerifier));
+        let mut config =
+            NodeConfig::new(chain(), data, key, keys, Arc::new(HashVerifier::default()));
         config.sets = sets;
         config.block_interval = INTERVAL;
         config.rpc.listen.set_port(0);
