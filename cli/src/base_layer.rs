@@ -274,6 +274,38 @@ pub(crate) async fn transact(
     ))
 }
 
+/// anvil, where `make setup` puts it, or what `QUORATE_ANVIL` names.
+///
+/// # Errors
+/// `Unavailable` if it is not there.
+pub(crate) fn anvil_program() -> Result<PathBuf, CliError> {
+    if let Some(named) = std::env::var_os("QUORATE_ANVIL") {
+        return Ok(PathBuf::from(named));
+    }
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let path = format!("contracts/node_modules/@foundry-rs/anvil-{system}-{machine}/bin/anvil");
+    let path = PathBuf::from(path);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let why = format!("{} is not there", path.display());
+    let todo = "run make setup in the checkout, or set QUORATE_ANVIL to the program";
+    Err(CliError::new(
+        Exit::Unavailable,
+        "anvil is missing",
+        why,
+        todo,
+    ))
+}
+
 /// A call with this much gas.
 pub(crate) fn intent(
     to: Address,

@@ -6,5 +6,6 @@ pub(crate) mod agreement;
 pub(crate) mod figures;
 pub(crate) mod ledger;
 pub(crate) mod replay;
+pub(crate) mod settlement;
 pub(crate) mod watch;
 pub(crate) mod workload;

@@ -58,7 +58,17 @@ pub(crate) fn key_of(text: &str) -> DevelopmentKey {
 
 /// The `index`-th funded key of a devnet: seed = keccak256("QUORATE/cli/devnet/account/INDEX/v1").
 pub(crate) fn account(index: u32) -> DevelopmentKey {
-    key_of(&format!("QUORATE/cli/devnet/account/{index}/v1"))
+    let key = key_of(&format!("QUORATE/cli/devnet/account/{index}/v1"));
+    let signer = usize::try_from(index)
+        .ok()
+        .and_then(TransactionSigner::development);
+    match signer {
+        Some(signer) => DevelopmentKey {
+            l1_owner: l1_address(signer.address()),
+            ..key
+        },
+        None => key,
+    }
 }
 
 /// Scalar of the `index`-th validator's key, which everybody knows: keccak256("QUORATE/cli/devnet/validator/INDEX/v1").

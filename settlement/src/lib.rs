@@ -22,6 +22,7 @@ pub mod deploy;
 mod embedded;
 mod ethereum;
 mod follower;
+pub mod history;
 mod ladder;
 mod poster;
 mod proof;

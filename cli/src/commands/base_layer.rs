@@ -9,6 +9,9 @@ use clap::{Args, Subcommand};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::Output;
 
+pub(crate) use deploy::{DeployTerms, deploy_contracts};
+pub(crate) use serve::Serving;
+
 /// Arguments of `quorate base-layer`.
 #[derive(Debug, Args)]
 pub(crate) struct BaseLayerArgs {

@@ -21,12 +21,14 @@ use crate::process::{self, PeakMemory};
 use crate::wallet::address::PaymentAddress;
 use crate::{development, files, genesis_file, keys};
 
+mod base_layer;
 mod builders;
 mod demo;
 mod nodes;
 mod ports;
 mod workers;
 
+use base_layer::{Layer, Wish};
 use builders::BuildersPlan;
 use nodes::{Endpoints, NodesPlan};
 
@@ -55,6 +57,9 @@ pub(crate) struct DevnetArgs {
     /// Make the one proof of each batch that a base layer verifies: minutes and 10 GiB of a worker each
     #[arg(long)]
     aggregate: bool,
+    /// Settle on a base layer: embedded (a development chain of this program), anvil (from npm), or the URL of a node
+    #[arg(long, value_name = "WHICH")]
+    base_layer: Option<Wish>,
     /// Funded keys
     #[arg(long, default_value_t = development::ACCOUNTS,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(development::ACCOUNTS_MAX)))]
@@ -176,6 +181,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         base_port: args.base_port,
         bid_leaves: &market.bid_leaves,
         aggregate: args.aggregate,
+        base_layer: None,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";
@@ -186,7 +192,25 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         process::stop_on_signal(&stop)?;
         let memory = PeakMemory::default();
         let sampler = tokio::spawn(memory.clone().watch(stop.clone()));
-        let mut nodes = nodes::start(&plan, &stop).await?;
+        let mut layer = match &args.base_layer {
+            Some(wish) => Some(Layer::start(wish, &home.path, &genesis, &sources.level).await?),
+            None => None,
+        };
+        let plan = NodesPlan {
+            base_layer: layer
+                .as_ref()
+                .map(|layer| (layer.url.as_str(), layer.deployment.as_path())),
+            ..plan
+        };
+        let mut nodes = match nodes::start(&plan, &stop).await {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                if let Some(layer) = layer {
+                    layer.end().await;
+                }
+                return Err(error);
+            }
+        };
         let endpoints = nodes.endpoints().to_vec();
         let mut sellers = builders::start(&BuildersPlan {
             genesis_file: &plan.genesis_file,
@@ -195,6 +219,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
             level: &sources.level,
             market: &market,
             nodes: &endpoints,
+            base_layer: plan.base_layer,
         });
         let sellers_rpcs = match &mut sellers {
             Ok(sellers) if args.demo => sellers.serving().await,
@@ -210,6 +235,9 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         let jobs = endpoints.first().map_or("", |node| node.jobs.as_str());
         let level = &sources.level;
         let crew = workers::start(args.workers, jobs, &cache, level, args.aggregate, &stop);
+        let layer_files = layer
+            .as_ref()
+            .map(|layer| (layer.url.clone(), layer.deployment.clone()));
         let work = async {
             let Some(workload) = workload else {
                 announce(&endpoints, &genesis, &home.path, &args, output);
@@ -227,6 +255,8 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
                 memory,
                 market: market.clone(),
                 builders: sellers_rpcs,
+                base_layer: layer_files,
+                aggregate: args.aggregate,
             };
             demo::run(plan, &stop, output).await
         };
@@ -236,6 +266,7 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
                 ended = work => ended,
                 error = crew.failed() => Err(error),
                 error = nodes.failed() => Err(error),
+                error = layer_failed(&mut layer) => Err(error),
             },
         };
         stop.cancel();
@@ -246,10 +277,21 @@ pub(crate) fn run(args: DevnetArgs, sources: &Sources, output: Output) -> Outcom
         };
         let builders_end = sellers.unwrap_or_default().end();
         let ((), (), stopped) = tokio::join!(workers_end, builders_end, nodes.end());
+        if let Some(layer) = layer {
+            layer.end().await;
+        }
         // The sampler ends with `stop`; a failed join would be a panic, which ends the process.
         let _ = sampler.await;
         ended.and_then(|exit| stopped.map(|()| exit))
     })
+}
+
+/// Resolves when the base layer ends, which it should not; never without one.
+async fn layer_failed(layer: &mut Option<Layer>) -> CliError {
+    match layer {
+        Some(layer) => layer.failed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The genesis of the directory, or a new one.
@@ -269,6 +311,13 @@ fn genesis(
                 "the demo starts a new one",
                 todo,
             ));
+        }
+        let is_child = matches!(args.base_layer, Some(Wish::Embedded | Wish::Anvil));
+        if is_child {
+            let what = format!("{} holds a chain", home.display());
+            let why = "the base layer that it settled on ended with its devnet";
+            let todo = "name an empty directory, or give the URL of a base layer that goes on";
+            return Err(CliError::new(Exit::Usage, what, why, todo));
         }
         let genesis = genesis_file::load(&path)?;
         check_builders(&genesis, args.builders, home)?;

@@ -18,7 +18,9 @@ use crate::wallet::address::parse_l1_address;
 use crate::wallet::keystore::{Identity, Keystore, SEED_BYTES, default_path};
 
 mod online;
+mod pay;
 mod receipt;
+mod settle;
 
 /// Arguments of `quorate wallet`.
 #[derive(Debug, Args)]
@@ -62,11 +64,24 @@ enum WalletCommand {
     /// Show the leaves of this key and what they hold
     Balance,
     /// Send a payment
-    Send(online::SendArgs),
+    Send(pay::SendArgs),
     /// Show how far an operation has come
     Status(online::StatusArgs),
     /// Show the operations of this key's leaves, newest first
     History(online::HistoryArgs),
+    /// Pay an amount out to the key's owner on the base layer
+    Withdraw(pay::WithdrawArgs),
+    /// Pay ether in through the base layer
+    Deposit(settle::DepositArgs),
+    /// Have withdrawals of proven batches paid on the base layer
+    Claim(settle::ClaimArgs),
+    /// Put an operation into the inbox of the base layer: no sequencer can refuse it
+    Force {
+        #[command(subcommand)]
+        command: settle::ForceCommand,
+    },
+    /// Leave with everything that a leaf holds, through the inbox of the base layer
+    Exit(settle::ForceArgs),
 }
 
 #[derive(Serialize)]
@@ -112,9 +127,14 @@ pub(crate) fn run(args: WalletArgs, sources: &Sources, output: Output) -> Outcom
             Ok(Exit::Success)
         }
         WalletCommand::Balance => online::balance(&connection, output),
-        WalletCommand::Send(args) => online::send(&connection, &args, output),
+        WalletCommand::Send(args) => pay::send(&connection, &args, output),
         WalletCommand::Status(args) => online::status(&connection, &args, output),
         WalletCommand::History(args) => online::history(&connection, &args, output),
+        WalletCommand::Withdraw(args) => pay::withdraw(&connection, &args, output),
+        WalletCommand::Deposit(args) => settle::deposit(&connection, &args, output),
+        WalletCommand::Claim(args) => settle::claim_all(&args, output),
+        WalletCommand::Force { command } => settle::force(&command, output),
+        WalletCommand::Exit(args) => settle::exit(&args, output),
     }
 }
 

@@ -7,6 +7,7 @@ use api::ledger::BatchJson;
 use serde::Serialize;
 
 use crate::commands::verify::Proven;
+use crate::demo::settlement::SettledFigures;
 use crate::demo::watch::job_seconds;
 use crate::output::table;
 
@@ -29,6 +30,10 @@ pub(crate) struct Figures {
     pub(crate) verify_ms: f64,
     /// Seconds from the start of the command to the verified bundles.
     pub(crate) total_seconds: f64,
+    /// Seconds from lease to accepted proof, summed over the jobs of aggregation; absent without them.
+    pub(crate) aggregate_seconds: Option<f64>,
+    /// Gas of committing and proving, for each payment; absent without a base layer, the proof without a final one.
+    pub(crate) gas_per_transfer: Option<f64>,
     /// A file that `quorate verify` accepts.
     pub(crate) bundle: PathBuf,
 }
@@ -40,6 +45,7 @@ pub(crate) struct Measured {
     pub(crate) peak_memory_mb: u64,
     pub(crate) total_seconds: f64,
     pub(crate) bundle: PathBuf,
+    pub(crate) settled: Option<SettledFigures>,
 }
 
 impl Figures {
@@ -54,7 +60,12 @@ impl Figures {
                 .collect()
         };
         let chunks = seconds(Some(JobKind::Chunk));
-        let all: f64 = seconds(None).iter().sum();
+        let data = seconds(Some(JobKind::Data));
+        let aggregated: Vec<f64> = [JobKind::Join, JobKind::Close, JobKind::Finish]
+            .into_iter()
+            .flat_map(|kind| seconds(Some(kind)))
+            .collect();
+        let all: f64 = chunks.iter().chain(&data).sum();
         let payments = count(measured.payments);
         let published: usize = verdicts.iter().map(Proven::published_bytes).sum();
         Self {
@@ -66,6 +77,13 @@ impl Figures {
             published_bytes_per_transfer: count(published) / payments,
             verify_ms: verdicts.iter().map(Proven::verify_ms).fold(0.0, f64::max),
             total_seconds: measured.total_seconds,
+            aggregate_seconds: (!aggregated.is_empty()).then(|| aggregated.iter().sum()),
+            gas_per_transfer: measured.settled.map(|settled| {
+                let gas = settled
+                    .commit_gas
+                    .saturating_add(settled.prove_gas.unwrap_or(0));
+                count(usize::try_from(gas).unwrap_or(usize::MAX)) / payments
+            }),
             bundle: measured.bundle,
         }
     }
@@ -104,10 +122,21 @@ impl Figures {
                     format!("{:.1}", self.verify_ms),
                     "ms",
                 ),
+                row("aggregation", or_none(self.aggregate_seconds, 1), "s"),
+                row(
+                    "gas on the base layer per payment",
+                    or_none(self.gas_per_transfer, 0),
+                    "gas",
+                ),
                 row("everything", format!("{:.1}", self.total_seconds), "s"),
             ],
         )
     }
+}
+
+/// A figure that there may be none of.
+fn or_none(figure: Option<f64>, digits: usize) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
 #[expect(
@@ -133,6 +162,8 @@ mod tests {
             published_bytes_per_transfer: 6.0,
             verify_ms: 7.0,
             total_seconds: 8.0,
+            aggregate_seconds: None,
+            gas_per_transfer: Some(9.0),
             bundle: "file".into(),
         };
         let json = serde_json::to_value(&figures).expect("JSON");
@@ -151,6 +182,8 @@ mod tests {
             "published_bytes_per_transfer",
             "verify_ms",
             "total_seconds",
+            "aggregate_seconds",
+            "gas_per_transfer",
             "bundle",
         ];
         expected.sort_unstable();

@@ -93,6 +93,19 @@ pub(crate) async fn proven(
     }
 }
 
+/// The same batches as they stand now.
+///
+/// # Errors
+/// The network's or the node's.
+pub(crate) async fn again(node: &Node, batches: &[BatchJson]) -> Result<Vec<BatchJson>, CliError> {
+    let mut found = Vec::new();
+    for batch in batches {
+        let batch = node.client.batch(Some(batch.number)).await;
+        found.push(batch.map_err(|error| node.error("asking for a batch", error))?);
+    }
+    Ok(found)
+}
+
 fn covers(batch: &BatchJson, height: u64) -> bool {
     batch.first_height <= height && batch.last_height.is_none_or(|last| height <= last)
 }

@@ -68,7 +68,10 @@ impl Operation {
                 Evidence::Certificate { height, .. } | Evidence::Record { height, .. } => {
                     Some(height)
                 }
-                Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
+                Evidence::Mempool
+                | Evidence::Soft { .. }
+                | Evidence::Bundle { .. }
+                | Evidence::BaseLayer { .. } => None,
             });
         match status.stage {
             Stage::UnknownHere => panic!("an acknowledged operation is lost: {self:?}"),
@@ -77,7 +80,7 @@ impl Operation {
                 self.height.is_none() && !self.failed,
                 "pending again: {self:?}"
             ),
-            Stage::Certified | Stage::Proven => {
+            Stage::Certified | Stage::Committed | Stage::Proven | Stage::Finalized => {
                 assert!(!self.failed, "failed, then certified: {self:?}");
                 assert!(certified.is_some(), "no certificate: {status:?}");
                 assert!(

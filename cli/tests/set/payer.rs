@@ -279,7 +279,10 @@ fn height(status: &TransactionStatus) -> Option<u64> {
         .iter()
         .find_map(|reached| match reached.evidence {
             Evidence::Certificate { height, .. } | Evidence::Record { height, .. } => Some(height),
-            Evidence::Mempool | Evidence::Soft { .. } | Evidence::Bundle { .. } => None,
+            Evidence::Mempool
+            | Evidence::Soft { .. }
+            | Evidence::Bundle { .. }
+            | Evidence::BaseLayer { .. } => None,
         })
 }
 

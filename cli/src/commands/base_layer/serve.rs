@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alloy_primitives::U256;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use settlement::{
     DEVELOPMENT_CHAIN_ID, EmbeddedChain, EmbeddedConfig, EmbeddedServer, Finality, Mining,
     TransactionSigner,
@@ -38,9 +38,10 @@ pub(crate) struct ServeArgs {
 }
 
 /// What is served.
-#[derive(Serialize)]
-struct Serving {
-    url: String,
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Serving {
+    /// Of its JSON-RPC.
+    pub(crate) url: String,
     chain_id: u64,
     accounts: usize,
     block_seconds: u64,

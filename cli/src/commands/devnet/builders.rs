@@ -10,6 +10,7 @@ use futures::future::join_all;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use super::base_layer::POLL;
 use super::nodes::{ANNOUNCEMENT_BYTES_MAX, Endpoints, START_PATIENCE, stopped};
 use crate::commands::builder::Running;
 use crate::development::{Market, builder_scalar, collateral_key};
@@ -33,6 +34,8 @@ pub(super) struct BuildersPlan<'a> {
     pub(super) market: &'a Market,
     /// Where the validators are.
     pub(super) nodes: &'a [Endpoints],
+    /// URL of the base layer's node and the deployment file, if there is one.
+    pub(super) base_layer: Option<(&'a str, &'a Path)>,
 }
 
 struct Member {
@@ -97,6 +100,13 @@ fn spawn(plan: &BuildersPlan<'_>, index: usize) -> Result<Member, CliError> {
         .args(["--fee-leaf", &fees.0.to_string()])
         .args(["--strategy", strategy, "--share-percent", share])
         .args(["--listen", "127.0.0.1:0"]);
+    if let Some((url, deployment)) = plan.base_layer {
+        command
+            .args(["--base-layer", url, "--deployment"])
+            .arg(deployment);
+        let poll = POLL.as_millis().to_string();
+        command.env("QUORATE__BASE_LAYER__POLL_MS", poll);
+    }
     for node in plan.nodes {
         command.args(["--engine-peer", &node.engine, "--gossip-peer", &node.gossip]);
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use api::ledger::BatchJson;
 use api::rpc::QuorateClient;
 use api::status::Stage;
+use api::text::HashText;
 use protocol::account::Leaf;
 use protocol::genesis::Genesis;
 use protocol::number::LeafIndex;
@@ -17,6 +18,7 @@ use crate::demo::agreement;
 use crate::demo::figures::{Figures, Measured};
 use crate::demo::ledger::settle;
 use crate::demo::replay::{Replayed, replay};
+use crate::demo::settlement::{SettledFigures, Settlement};
 use crate::demo::watch;
 use crate::demo::workload::{FRESH_RECIPIENTS, Holder, Workload};
 use crate::development::Market;
@@ -41,6 +43,10 @@ pub(super) struct DemoPlan {
     pub(super) market: Market,
     /// URLs of the builders' RPCs.
     pub(super) builders: Vec<String>,
+    /// URL of the base layer's node and the deployment file, if there is one.
+    pub(super) base_layer: Option<(String, PathBuf)>,
+    /// Whether final proofs are made: then the demo waits for the base layer's finality.
+    pub(super) aggregate: bool,
 }
 
 /// The first payments of the workload.
@@ -76,6 +82,17 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
         .first()
         .ok_or_else(|| contradiction("there is no node"))?;
     wait_for_builders(node, &plan.builders).await?;
+    let settlement = match &plan.base_layer {
+        Some((url, deployment)) => Some(Settlement::connect(url, deployment).await?),
+        None => None,
+    };
+    // The deposit opens the batch that the rest goes into.
+    let mut entered = Vec::new();
+    let mut withdrawal = None;
+    if let Some(settlement) = &settlement {
+        entered.push(settlement.deposit(node, output).await?);
+        withdrawal = Some(settlement.withdraw(node, &plan.genesis).await?);
+    }
     let count = plan.workload.payments.len();
     output.note(&format!(
         "replaying {count} payments of Ethereum mainnet through {}, {} of the recipients without a leaf",
@@ -96,7 +113,9 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
         replayed.elapsed.as_secs_f64()
     ));
 
-    let heights = watch::heights(node, &replayed.ids).await?;
+    let ids: Vec<HashText> = replayed.ids.iter().chain(&withdrawal).cloned().collect();
+    let mut heights = watch::heights(node, &ids).await?;
+    heights.extend(entered);
     let last = heights.last().copied().unwrap_or(0);
     agreement::same_blocks(&nodes, last).await?;
     if nodes.len() > 1 {
@@ -130,10 +149,22 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
     if !plan.market.builders.is_empty() {
         output.note(&format!("{sold} blocks were bought from builders, unseen"));
     }
-    check_counts(&verdicts, count + sold)?;
+    let withdrawals = usize::from(withdrawal.is_some());
+    check_counts(&verdicts, count + sold + withdrawals)?;
     check_with_the_command(&bundle, &genesis_path)?;
+    let settled = match (&settlement, &withdrawal) {
+        (Some(settlement), Some(id)) => {
+            Some(settlement.settle(node, id, plan.aggregate, output).await?)
+        }
+        _ => None,
+    };
+    let batches = match settled {
+        Some(_) => watch::again(node, &batches).await?,
+        None => batches,
+    };
     report(
         plan,
+        settled,
         &replayed,
         &batches,
         &verdicts,
@@ -155,7 +186,7 @@ async fn wait_for_builders(node: &Node, builders: &[String]) -> Result<(), CliEr
 async fn check_stages(node: &Node, replayed: &Replayed) -> Result<(), CliError> {
     for id in &replayed.ids {
         let status = node.transaction(id).await?;
-        if status.stage != Stage::Proven {
+        if !status.reached.iter().any(|one| one.stage == Stage::Proven) {
             return Err(contradiction(&format!(
                 "payment {id} is {:?} in a proven batch",
                 status.stage
@@ -316,6 +347,7 @@ fn check_with_the_command(bundle: &Path, genesis: &Path) -> Result<(), CliError>
 
 fn report(
     plan: &DemoPlan,
+    settled: Option<SettledFigures>,
     replayed: &Replayed,
     batches: &[BatchJson],
     verdicts: &[Proven],
@@ -328,6 +360,7 @@ fn report(
         peak_memory_mb: plan.memory.mb(),
         total_seconds: plan.started.elapsed().as_secs_f64(),
         bundle: bundle.clone(),
+        settled,
     };
     let figures = Figures::new(measured, batches, verdicts);
     let mut text = serde_json::to_string_pretty(&figures).expect("numbers and a path");

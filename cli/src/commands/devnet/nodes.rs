@@ -18,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::base_layer::{POLL, POSTER_KEY};
 use super::ports::{self, Reach};
 use crate::commands::sequencer::Running;
 use crate::exit::{CliError, Exit};
@@ -56,6 +57,8 @@ pub(super) struct NodesPlan<'a> {
     pub(super) bid_leaves: &'a [LeafIndex],
     /// Whether batches are aggregated.
     pub(super) aggregate: bool,
+    /// URL of the base layer's node and the deployment file, if there is one; node 0 posts.
+    pub(super) base_layer: Option<(&'a str, &'a Path)>,
 }
 
 /// Where a node is.
@@ -243,6 +246,20 @@ impl Member {
         }
         if plan.aggregate {
             command.arg("--aggregate");
+        }
+        if let Some((url, deployment)) = plan.base_layer {
+            command
+                .args(["--base-layer", url, "--deployment"])
+                .arg(deployment);
+            let poll = POLL.as_millis().to_string();
+            command.env("QUORATE__BASE_LAYER__POLL_MS", &poll);
+            command.env(
+                "QUORATE__BASE_LAYER__ORIGIN_DELAY_MS",
+                (3 * POLL).as_millis().to_string(),
+            );
+            if number == 0 {
+                command.args(["--poster-key", POSTER_KEY]);
+            }
         }
         for (other, reach) in (0..).zip(reaches) {
             let (engine, gossip) = if other == number {

@@ -7,32 +7,24 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use api::ErrorCode;
 use api::ledger::{BlockJson, EntryJson, LeafJson};
-use api::operation::{ActionJson, SignedTransactionJson, TransactionJson};
+use api::operation::{ActionJson, TransactionJson};
 use api::rpc::QuorateClient;
 use api::status::{Evidence, Stage, TransactionStatus};
 use api::text::HashText;
 use clap::{Args, ValueEnum};
-use jsonrpsee::core::ClientError;
-use protocol::{
-    genesis::Genesis,
-    number::{Amount, Height, LeafIndex, Nonce, TokenId},
-    transaction::{Action, SignedTransaction, Transaction},
-};
+use protocol::number::TokenId;
 use serde::Serialize;
 
 use super::receipt::{stage_name, tier_line};
 use crate::exit::{CliError, Exit, Outcome};
-use crate::genesis_file;
 use crate::node::{Node, block_on};
 use crate::output::{Output, pairs, table};
 use crate::secret::SecretSource;
 use crate::wallet::address::PaymentAddress;
-use crate::wallet::amount::{parse_units, publishable_amount, publishable_fee};
 use crate::wallet::keystore::{Identity, Keystore};
 
 /// Leaves of one owner that are looked at.
@@ -49,7 +41,7 @@ pub(super) struct Connection<'a> {
 
 /// How far to wait.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum WaitFor {
+pub(super) enum WaitFor {
     /// In a block that the validator has certified
     Certified,
     /// Its batch stands on the base layer
@@ -61,7 +53,7 @@ enum WaitFor {
 }
 
 impl WaitFor {
-    fn stage(self) -> Stage {
+    pub(super) fn stage(self) -> Stage {
         match self {
             Self::Certified => Stage::Certified,
             Self::Committed => Stage::Committed,
@@ -69,38 +61,6 @@ impl WaitFor {
             Self::Finalized => Stage::Finalized,
         }
     }
-}
-
-/// Arguments of `quorate wallet send`.
-#[derive(Debug, Args)]
-pub(super) struct SendArgs {
-    /// Payment address: qr1...
-    #[arg(long, value_name = "ADDRESS")]
-    to: PaymentAddress,
-    /// Base units: at most nine significant digits
-    #[arg(long, value_name = "UNITS", value_parser = parse_units)]
-    amount: Amount,
-    /// Round an amount that cannot be published down instead of refusing it
-    #[arg(long)]
-    round_down: bool,
-    /// Fee in base units of the same token [default: the node's minimum]
-    #[arg(long, value_name = "UNITS", value_parser = parse_units)]
-    fee: Option<Amount>,
-    /// Leaf to pay from [default: the first of the token]
-    #[arg(long, value_name = "INDEX")]
-    from: Option<u32>,
-    /// Heights after which the payment can no longer be applied
-    #[arg(long, value_name = "HEIGHTS", default_value_t = 1_000)]
-    valid_for: u64,
-    /// Genesis of the chain you mean; the node must serve it
-    #[arg(long, value_name = "FILE")]
-    genesis: Option<PathBuf>,
-    /// Return only when this stage is reached
-    #[arg(long, value_name = "STAGE")]
-    wait: Option<WaitFor>,
-    /// Seconds to wait at most
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    patience: u64,
 }
 
 /// Arguments of `quorate wallet status`.
@@ -125,7 +85,7 @@ pub(super) struct HistoryArgs {
 }
 
 /// All leaves of an identity, checked to be its own.
-async fn leaves(node: &Node, identity: &Identity) -> Result<Vec<LeafJson>, CliError> {
+pub(super) async fn leaves(node: &Node, identity: &Identity) -> Result<Vec<LeafJson>, CliError> {
     let mut found: Vec<LeafJson> = Vec::new();
     let mut cursor = None;
     loop {
@@ -151,7 +111,7 @@ async fn leaves(node: &Node, identity: &Identity) -> Result<Vec<LeafJson>, CliEr
 }
 
 /// A node that names somebody else's leaf would misdirect a payment.
-fn check_leaf(leaf: &LeafJson, expected: &PaymentAddress) -> Result<(), CliError> {
+pub(super) fn check_leaf(leaf: &LeafJson, expected: &PaymentAddress) -> Result<(), CliError> {
     let is_ours = leaf.parse().is_ok_and(|leaf| {
         leaf.key == expected.key.into()
             && leaf.l1_owner == expected.l1_owner
@@ -195,194 +155,7 @@ pub(super) fn balance(connection: &Connection<'_>, output: Output) -> Outcome {
     Ok(Exit::Success)
 }
 
-/// What was sent.
-#[derive(Serialize)]
-struct Sent {
-    id: HashText,
-    from: u32,
-    to: Option<u32>,
-    creates_leaf: bool,
-    amount: String,
-    fee: String,
-    nonce: u64,
-    valid_until: u64,
-    status: TransactionStatus,
-}
-
-/// Signs and sends a payment.
-pub(super) fn send(connection: &Connection<'_>, args: &SendArgs, output: Output) -> Outcome {
-    let usage = |what: &str, why: String, todo: &str| CliError::new(Exit::Usage, what, why, todo);
-    let amount = publishable_amount(args.amount, args.round_down).map_err(|why| {
-        usage(
-            "the amount cannot be sent",
-            why,
-            "send the amount below, or pass --round-down",
-        )
-    })?;
-    let keystore = Keystore::open(connection.path)?;
-    let genesis = args
-        .genesis
-        .as_deref()
-        .map(genesis_file::load)
-        .transpose()?;
-    let node = Node::new(connection.rpc)?;
-    let prepared = block_on(prepare(
-        &node,
-        &keystore.identity,
-        args,
-        amount,
-        genesis.as_ref(),
-    ))?;
-    if prepared.creates_leaf() {
-        output.note(
-            "the recipient has no leaf of this token yet: the payment creates it (transfer_to_new)",
-        );
-    }
-    // Asked for last: everything else that can go wrong has gone wrong by now.
-    let secret = keystore.unlock(&connection.password.read("password", false)?)?;
-    let Prepared {
-        transaction,
-        chain_id,
-        domain,
-    } = prepared;
-    let signed = SignedTransaction {
-        transaction,
-        key: secret.public(),
-        signature: secret.sign(&transaction.message(&domain, false)),
-    };
-    let sent = block_on(async {
-        let request = SignedTransactionJson::new(chain_id, &signed);
-        let id = node.client.send_transaction(request).await;
-        let id = id.map_err(|error| node.error("sending the payment", error))?;
-        let stage = args.wait.map_or(Stage::Pending, WaitFor::stage);
-        let status = follow(&node, &id, stage, args.patience, output).await?;
-        let to = match transaction.action {
-            Action::Transfer { to, .. } => Some(to.0),
-            _ => None,
-        };
-        Ok(Sent {
-            id,
-            from: transaction.from.0,
-            to,
-            creates_leaf: to.is_none(),
-            amount: amount.to_string(),
-            fee: transaction.fee.to_string(),
-            nonce: transaction.nonce.0,
-            valid_until: transaction.valid_until.0,
-            status,
-        })
-    })?;
-    output.data(&sent, |sent| {
-        let to = sent
-            .to
-            .map_or("a new leaf".to_owned(), |index| format!("leaf {index}"));
-        pairs(&[
-            ("id", sent.id.to_string()),
-            (
-                "payment",
-                format!(
-                    "{} from leaf {} to {to}, fee {}",
-                    sent.amount, sent.from, sent.fee
-                ),
-            ),
-            ("nonce", sent.nonce.to_string()),
-            ("valid until", format!("height {}", sent.valid_until)),
-            ("status", stage_name(sent.status.stage).to_owned()),
-            ("revertible by", sent.status.revertible_by.clone()),
-        ])
-    });
-    verdict(&sent.status, args.wait)
-}
-
-/// A payment that is ready to be signed.
-struct Prepared {
-    transaction: Transaction,
-    chain_id: u64,
-    domain: protocol::transaction::Domain,
-}
-
-impl Prepared {
-    fn creates_leaf(&self) -> bool {
-        matches!(self.transaction.action, Action::TransferToNew { .. })
-    }
-}
-
-async fn prepare(
-    node: &Node,
-    identity: &Identity,
-    args: &SendArgs,
-    amount: Amount,
-    genesis: Option<&Genesis>,
-) -> Result<Prepared, CliError> {
-    let (chain, domain) = node.chain(genesis).await?;
-    let token = args.to.token;
-    let own = leaves(node, identity).await?;
-    let from = own
-        .iter()
-        .filter(|leaf| leaf.token == token.0)
-        .find(|leaf| args.from.is_none_or(|index| index == leaf.index))
-        .ok_or_else(|| {
-            let why = format!("this key has no such leaf of token {token}");
-            let todo = "quorate wallet balance lists the leaves; a first payment to your address makes one";
-            CliError::new(Exit::Invalid, "there is nothing to pay from", why, todo)
-        })?;
-    let collects = chain.fee_leaves.iter().any(|leaf| leaf.token == token.0);
-    let minimum = chain
-        .fee_min
-        .parse()
-        .map_err(|error| CliError::refused("reading the fee", &error))?;
-    let fee = args
-        .fee
-        .unwrap_or(if collects { minimum } else { Amount::ZERO });
-    let fee = publishable_fee(fee).map_err(|why| {
-        CliError::new(
-            Exit::Usage,
-            "the fee cannot be paid",
-            why,
-            "use the fee below, or the next higher one",
-        )
-    })?;
-    let status = node
-        .client
-        .status()
-        .await
-        .map_err(|error| node.error("asking for the height", error))?;
-    let resolved = node
-        .client
-        .resolve_leaf(args.to.key.into(), args.to.l1_owner.into(), token.0)
-        .await;
-    let action = match resolved {
-        Ok(leaf) => {
-            check_leaf(&leaf, &args.to)?;
-            Action::Transfer {
-                to: LeafIndex(leaf.index),
-                amount,
-            }
-        }
-        Err(ClientError::Call(object)) if object.code() == ErrorCode::UnknownLeaf.number() => {
-            Action::TransferToNew {
-                key: args.to.key.into(),
-                l1_owner: args.to.l1_owner,
-                amount,
-            }
-        }
-        Err(error) => return Err(node.error("resolving the recipient", error)),
-    };
-    let transaction = Transaction {
-        from: LeafIndex(from.index),
-        nonce: Nonce(from.pending_nonce),
-        valid_until: Height(status.height.saturating_add(args.valid_for)),
-        fee,
-        action,
-    };
-    Ok(Prepared {
-        transaction,
-        chain_id: chain.chain_id,
-        domain,
-    })
-}
-
-async fn follow(
+pub(super) async fn follow(
     node: &Node,
     id: &HashText,
     stage: Stage,
@@ -400,7 +173,7 @@ async fn follow(
 }
 
 /// Success, unless the operation failed or is not as far as was waited for.
-fn verdict(status: &TransactionStatus, wait: Option<WaitFor>) -> Outcome {
+pub(super) fn verdict(status: &TransactionStatus, wait: Option<WaitFor>) -> Outcome {
     if let Some(failure) = &status.failure {
         let verdict = &failure.verdict;
         let what = format!("{} failed", status.id);
