@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    base_layer, builder, devnet, doctor, generate, genesis, outsider, prover, restart, sequencer, snapshot,
-    verify, wallet,
+    base_layer, builder, devnet, doctor, generate, genesis, outsider, prover, restart, sequencer,
+    snapshot, verify, wallet,
 };
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;

@@ -14,6 +14,8 @@ mod blind;
 mod bridge;
 #[path = "node/finals.rs"]
 mod finals;
+#[path = "node/inbox.rs"]
+mod inbox;
 #[path = "node/life.rs"]
 mod life;
 #[path = "node/market.rs"]
@@ -32,5 +34,7 @@ mod restored;
 mod set;
 #[path = "node/snapshots.rs"]
 mod snapshots;
+#[path = "../src/base_layer/tests/stage.rs"]
+mod stage;
 #[path = "node/thief.rs"]
 mod thief;

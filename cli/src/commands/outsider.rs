@@ -123,10 +123,20 @@ impl Standing {
         let chain = rebuild(&*self.layer, &self.file, &self.genesis, at).await;
         let chain = chain.map_err(|error| match error {
             ChainRebuildError::Binding(error) => binding_error(what, &error),
-            error => CliError::new(Exit::Invalid, what, error, "check genesis and deployment file"),
+            error => CliError::new(
+                Exit::Invalid,
+                what,
+                error,
+                "check genesis and deployment file",
+            ),
         })?;
         let batch = inbox_batch(&chain, self.genesis.domain()).map_err(|error| {
-            CliError::new(Exit::Bug, "an inbox item cannot be executed", error, "please report this")
+            CliError::new(
+                Exit::Bug,
+                "an inbox item cannot be executed",
+                error,
+                "please report this",
+            )
         })?;
         Ok((batch, chain.waiting.len()))
     }
@@ -142,13 +152,20 @@ pub(crate) fn run(args: &OutsiderArgs, output: Output) -> Outcome {
     let file = load_deployment(&args.contracts.deployment)?;
     block_on(async {
         let layer = connect(&args.contracts.base_layer, file.chain_id).await?;
-        let standing = Standing { layer, file, genesis };
+        let standing = Standing {
+            layer,
+            file,
+            genesis,
+        };
         let served = serve(args, &standing, output).await?;
         output.data(&served, |served| {
             let mut rows = vec![("mode", served.mode.to_owned())];
             rows.extend(served.batches.iter().map(|one| {
                 let done = one.transaction.as_deref().unwrap_or("not sent");
-                ("batch", format!("{}: {} items, {done}", one.batch, one.items))
+                (
+                    "batch",
+                    format!("{}: {} items, {done}", one.batch, one.items),
+                )
             }));
             rows.push(("waiting", served.waiting.to_string()));
             pairs(&rows)
@@ -157,7 +174,11 @@ pub(crate) fn run(args: &OutsiderArgs, output: Output) -> Outcome {
     })
 }
 
-async fn serve(args: &OutsiderArgs, standing: &Standing, output: Output) -> Result<Served, CliError> {
+async fn serve(
+    args: &OutsiderArgs,
+    standing: &Standing,
+    output: Output,
+) -> Result<Served, CliError> {
     let payer = args.payer.l1_key.signer()?.address();
     let prover_id = args.prover_id.unwrap_or(payer);
     let mut served = Served {
@@ -186,7 +207,12 @@ async fn serve(args: &OutsiderArgs, standing: &Standing, output: Output) -> Resu
         1 => {}
         _ => {
             let todo = "leave with quorate wallet claim and the contract DesertExit";
-            return Err(CliError::new(Exit::Invalid, "the rollup has ended", "it is in Desert", todo));
+            return Err(CliError::new(
+                Exit::Invalid,
+                "the rollup has ended",
+                "it is in Desert",
+                todo,
+            ));
         }
     }
     let mut machine = None;
@@ -196,14 +222,23 @@ async fn serve(args: &OutsiderArgs, standing: &Standing, output: Output) -> Resu
         let Some(batch) = batch else {
             break;
         };
-        let items = batch.end.inbox_count.saturating_sub(batch.start.inbox_count);
+        let items = batch
+            .end
+            .inbox_count
+            .saturating_sub(batch.start.inbox_count);
         let number = batch.number.0;
-        let mut one = ServedBatch { batch: number, items, transaction: None };
+        let mut one = ServedBatch {
+            batch: number,
+            items,
+            transaction: None,
+        };
         if args.dry_run {
             served.batches.push(one);
             break;
         }
-        output.note(&format!("proving batch {number} of {items} items; a quarter of an hour and 10 GiB"));
+        output.note(&format!(
+            "proving batch {number} of {items} items; a quarter of an hour and 10 GiB"
+        ));
         let machine = match &mut machine {
             Some(machine) => machine,
             none => none.insert(Machine::load(args)?),
@@ -211,7 +246,13 @@ async fn serve(args: &OutsiderArgs, standing: &Standing, output: Output) -> Resu
         let proof = machine.prove(&batch, prover_id)?;
         let input = batch.commit_and_prove(prover_id, &proof);
         let call = intent(standing.file.rollup, input, U256::ZERO, SETTLE_GAS);
-        let receipt = transact(&standing.layer, &args.payer, "the batch was not taken", call).await?;
+        let receipt = transact(
+            &standing.layer,
+            &args.payer,
+            "the batch was not taken",
+            call,
+        )
+        .await?;
         one.transaction = Some(receipt.transaction.to_string());
         served.batches.push(one);
         if standing.mode().await? != 1 {
@@ -240,7 +281,8 @@ impl Machine {
         let cache: &Path = &cache;
         let kind = keys::string_kind(args.dev);
         let prover = Prover::load(cache, kind).map_err(unproven)?;
-        let protocols = [CircuitName::Chunk, CircuitName::Data].map(|name| prover.inner_protocol(name));
+        let protocols =
+            [CircuitName::Chunk, CircuitName::Data].map(|name| prover.inner_protocol(name));
         let [chunk, data] = protocols;
         let aggregator = Aggregator::load(cache, kind, (chunk, data)).map_err(unproven)?;
         Ok(Self { prover, aggregator })
@@ -265,7 +307,9 @@ impl Machine {
                 end: batch.end,
             },
         };
-        let made = self.aggregator.aggregate(proofs, l1_address(prover_id), &ignore_progress);
+        let made = self
+            .aggregator
+            .aggregate(proofs, l1_address(prover_id), &ignore_progress);
         Ok(made.map_err(unproven)?.to_contract_bytes().into())
     }
 
@@ -277,7 +321,10 @@ impl Machine {
     ) -> Result<InnerProof, CliError> {
         Ok(InnerProof {
             instance: inputs.iter().copied().map(to_circuit).collect(),
-            proof: self.prover.prove(kind, witness, &ignore_progress).map_err(unproven)?,
+            proof: self
+                .prover
+                .prove(kind, witness, &ignore_progress)
+                .map_err(unproven)?,
         })
     }
 }

@@ -105,13 +105,13 @@ pub(crate) async fn run_base_layer(
             step = step(&part, &config, &mut following) => step,
         };
         match step {
-            Ok(true) => {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            Ok(false) => {
+            Ok(is_more) => {
                 part.note(|standing| standing.trouble = None);
                 pause = config.poll;
+                if is_more {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
             }
             Err(StepError::Retry(reason)) => {
                 tracing::debug!(%reason, "base layer not followed");

@@ -21,9 +21,16 @@ use stage::{OVERDUE, Stage, Wire, owner_account, rollup};
 /// The small chain, whose leaf 1 belongs to development account 1.
 fn genesis() -> Genesis {
     let mut genesis = crate::fixture::genesis();
-    genesis.rollup = rollup();
     genesis.leaves[1].l1_owner = owner_account(1);
     genesis
+}
+
+/// The same with the contracts that can be deployed.
+fn deployable() -> Genesis {
+    Genesis {
+        rollup: rollup(),
+        ..genesis()
+    }
 }
 
 /// Its look at a base layer, without pauses.
@@ -42,7 +49,7 @@ fn rig() -> Rig {
 }
 
 /// Block `number` of an invented base layer: twelve seconds each.
-fn base_block(number: u64) -> BaseBlock {
+pub(crate) fn base_block(number: u64) -> BaseBlock {
     BaseBlock {
         number,
         hash: [u8::try_from(number).unwrap(); 32],
@@ -70,7 +77,7 @@ fn record(newest: u64) -> BaseRecord {
 }
 
 /// Writes final blocks 1 to `newest` and these items, and when each came and is due.
-fn write(rig: &Rig, newest: u64, items: &[(InboxItem, u64, Option<u64>)]) {
+pub(crate) fn write(rig: &Rig, newest: u64, items: &[(InboxItem, u64, Option<u64>)]) {
     let blocks: Vec<BaseBlock> = (1..=newest).map(base_block).collect();
     let items: Vec<(u64, BaseItem)> = (0..)
         .zip(items)
@@ -108,7 +115,7 @@ fn load(rig: &Rig) -> Arc<FinalPart> {
 }
 
 /// The rig on what its database has of the base layer.
-fn on_base_layer(mut rig: Rig) -> Rig {
+pub(crate) fn on_base_layer(mut rig: Rig) -> Rig {
     let part = load(&rig);
     let executor = Arc::into_inner(rig.executor).expect("nobody else has it");
     rig.executor = Arc::new(executor.on_base_layer(Some(part)));

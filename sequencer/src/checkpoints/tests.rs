@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    base_layer::tests::{base_block, on_base_layer, write},
     config::MempoolConfig,
     fixture::{Rig, domain, sign, transfer, validator},
 };
@@ -21,7 +22,10 @@ fn checkpoints(rig: &Rig, dir: &TempDir, constants: &ChainConstants) -> Checkpoi
 
 /// A rig whose first batch is sealed.
 fn sealed() -> Rig {
-    let mut rig = Rig::new(MempoolConfig::default());
+    seal(Rig::new(MempoolConfig::default()))
+}
+
+fn seal(mut rig: Rig) -> Rig {
     rig.send_one(sign(transfer(1, 2, 0, 10, 2))).unwrap();
     rig.block();
     rig.block_after(protocol::params::BATCH_AGE_MS_MAX + 1_000);
@@ -54,6 +58,29 @@ fn a_sealed_batch_is_certified_by_a_quorum_and_survives_a_restart() {
     let again = checkpoints(&rig, &dir, &constants);
     again.sign_sealed().unwrap();
     assert!(again.open().is_empty(), "nothing left to sign");
+}
+
+/// By it the Rollup decides which items are overdue.
+#[test]
+fn a_checkpoint_has_the_time_of_its_last_blocks_origin() {
+    for newest in [0, 9] {
+        let mut rig = Rig::new(MempoolConfig::default());
+        if newest > 0 {
+            write(&rig, newest, &[]);
+            rig = on_base_layer(rig);
+        }
+        let rig = seal(rig);
+        let dir = TempDir::new().unwrap();
+        let constants = rig.shared().chain.constants.clone();
+        checkpoints(&rig, &dir, &constants).sign_sealed().unwrap();
+        let stored = rig.shared().store.checkpoint(BatchNumber(1)).unwrap();
+        let time = if newest > 0 {
+            base_block(newest).time
+        } else {
+            0
+        };
+        assert_eq!(stored.unwrap().commitment.l1_origin_time, time);
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use api::{
     status::{NodeRole, Stage},
 };
 use jsonrpsee::http_client::{HttpClient, HttpClientBuilder};
-use protocol::transaction::Domain;
-use sequencer::{Node, NodeConfig, RocksQueue, StorageConfig};
+use protocol::{genesis::Genesis, transaction::Domain};
+use sequencer::{BaseLayerConfig, Node, NodeConfig, NodeError, RocksQueue, StorageConfig};
 use tempfile::TempDir;
 
 use crate::setup::{config, genesis_of, show_logs, sign_for, transfer, validator_number, wait_for};
@@ -24,6 +24,9 @@ pub(crate) struct Set {
     pub(crate) gossip: Vec<SocketAddr>,
     interval: Duration,
     nodes: Vec<Option<(Node, HttpClient)>>,
+    genesis: Genesis,
+    /// What each node follows; none follow anything if it is empty.
+    layers: Vec<BaseLayerConfig>,
     pub(crate) domain: Domain,
 }
 
@@ -67,6 +70,15 @@ impl Set {
 
     /// With this much time between two blocks.
     pub(crate) async fn start_with(count: u8, interval: Duration) -> Self {
+        Self::start_on(genesis_of(count), Vec::new(), interval).await
+    }
+
+    /// A chain with as many validators, whose nodes follow these.
+    pub(crate) async fn start_on(
+        genesis: Genesis,
+        layers: Vec<BaseLayerConfig>,
+        interval: Duration,
+    ) -> Self {
         show_logs();
         let mut set = Self {
             dir: TempDir::new().unwrap(),
@@ -74,8 +86,15 @@ impl Set {
             ports: Vec::new(),
             gossip: Vec::new(),
             interval,
-            nodes: (0..count).map(|_| None).collect(),
-            domain: genesis_of(count).domain(),
+            nodes: genesis
+                .validators
+                .validators()
+                .iter()
+                .map(|_| None)
+                .collect(),
+            domain: genesis.domain(),
+            genesis,
+            layers,
         };
         set.start_all().await;
         set
@@ -124,6 +143,8 @@ impl Set {
         let places = (self.ports.as_slice(), self.gossip.as_slice());
         let mut config = config_of(self.dir.path(), number, places, self.interval);
         config.storage = self.storage.clone();
+        config.genesis = self.genesis.clone();
+        config.base_layer = self.layers.get(usize::from(number)).cloned();
         std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
         tokio::spawn(async move {
             let node = Node::start(config).await.unwrap();
@@ -136,6 +157,14 @@ impl Set {
     pub(crate) async fn stop_one(&mut self, number: u8) {
         let (node, _) = self.nodes[usize::from(number)].take().unwrap();
         node.stop().await.unwrap();
+    }
+
+    /// Waits until a node has stopped by itself, and says why.
+    pub(crate) async fn fall(&mut self, number: u8) -> NodeError {
+        let (mut node, _) = self.nodes[usize::from(number)].take().unwrap();
+        let error = node.wait().await;
+        let _ = node.stop().await; // it repeats the error
+        error
     }
 
     pub(crate) fn client(&self, number: u8) -> &HttpClient {

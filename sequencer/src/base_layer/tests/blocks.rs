@@ -11,7 +11,13 @@ use protocol::{
 };
 
 use super::*;
-use crate::fixture::{key, transfer, validator};
+use crate::{
+    builder::{
+        Exchange,
+        rig::{BidRig, COLLATERAL},
+    },
+    fixture::{key, transfer, validator},
+};
 use stage::{deposit, request};
 
 fn exit_of(leaf: u32) -> InboxItem {
@@ -206,10 +212,43 @@ fn a_block_is_proposed_only_after_its_origin_was_final_for_a_while() {
     let part = FinalPart::load(store, &config).unwrap();
     let parent = L1Origin::default();
     assert_eq!(part.origin_above(&parent), origin(5), "known before");
+    write(&rig, 6, &[]);
     part.publish(&record(6));
     assert_eq!(part.origin_above(&parent), origin(5));
     assert_eq!(part.origin_above(&origin(7)), origin(7), "never below");
     assert_eq!(part.read().status(&origin(6)), OriginStatus::Final);
+}
+
+#[test]
+fn a_sold_block_holds_the_items_before_its_payment() {
+    let rig = BidRig::new().rig;
+    let rig = on_base_layer(rig);
+    let (exchange, sold) = Exchange::new(Arc::clone(&rig.executor));
+    let mut rig = BidRig {
+        rig,
+        exchange,
+        sold,
+    };
+    rig.decide_own(0, None);
+    write(&rig.rig, 9, &[(credit(500), 3, Some(8))]);
+    let part = rig.rig.executor.base_layer.as_ref().unwrap();
+    part.publish(&record(9));
+    rig.send(4, 100);
+    let leaves = rig.rig.shared().chain.view().leaves.len();
+    let offer = rig.offer(COLLATERAL[0]);
+    assert_eq!(offer.core.l1_origin, origin(9));
+    assert_eq!(offer.payload.inbox, [credit(500)]);
+    let header = rig.sign(COLLATERAL[0], &offer);
+    assert_eq!(rig.rig.executor.judge_header(&header), Ok(Ok(())));
+    let block = Block {
+        header,
+        payload: offer.payload,
+    };
+    valid(&rig.rig, &block);
+    rig.decide(block, 0, None);
+    // its owner had no such leaf: the deposit made one
+    assert_eq!(rig.rig.shared().chain.view().leaves.len(), leaves + 1);
+    assert_eq!(rig.rig.executor.tip().inbox_count, 1);
 }
 
 /// The words of a batch with items, and genesis, give every leaf back; the batch's header says when its last origin was.

@@ -56,7 +56,7 @@ impl Follow {
 }
 
 async fn staged() -> (Stage, Arc<Wire>, BaseLayerConfig) {
-    let stage = Stage::deployed(&genesis()).await;
+    let stage = Stage::deployed(&deployable()).await;
     let wire = Wire::new(&stage.chain);
     let config = config(Arc::clone(&wire) as Arc<dyn BaseLayer>, stage.deployment);
     (stage, wire, config)
@@ -199,10 +199,27 @@ async fn a_first_block_above_the_first_item_is_an_alarm() {
     follow.stop().await;
 }
 
+/// A node that hides logs is found out by the next item that it shows.
+#[tokio::test]
+async fn an_item_that_was_hidden_is_an_alarm_when_the_next_is_shown() {
+    let (stage, wire, config) = staged().await;
+    let follow = Follow::start(rig(), config);
+    wire.set(Fault::Hidden);
+    stage.enqueue(1, &deposit(1, owner_account(1), 500)).await;
+    let hidden = stage.finalize().await;
+    assert_eq!(follow.until_final(hidden).await.items, 0);
+    wire.set(Fault::None);
+    stage.enqueue(1, &deposit(1, owner_account(1), 500)).await;
+    stage.finalize().await;
+    let seen = follow.until("alarmed", |seen| seen.alarm.is_some()).await;
+    assert_eq!((seen.items, seen.finalized), (0, Some(hidden)));
+    follow.stop().await;
+}
+
 #[tokio::test]
 async fn a_node_is_refused_a_base_layer_that_is_not_its_own() {
     let (_stage, _wire, config) = staged().await;
-    let genesis = genesis();
+    let genesis = deployable();
     let check = |config: Option<&BaseLayerConfig>, record: Option<&BaseRecord>| {
         check_config(config, &genesis, record)
     };

@@ -167,6 +167,8 @@ pub(crate) enum Fault {
     Down,
     /// The chain seems to end at this block.
     EndsAt(u64),
+    /// No block has a log.
+    Hidden,
     /// The final block of this number has another time, and so another hash, and what is above it has another parent.
     OtherFinal(u64),
 }
@@ -216,6 +218,9 @@ impl BaseLayer for Wire {
             (Fault::OtherFinal(number), Some(found)) if found.number >= number => {
                 let mut header = found.into_inner();
                 header.extra_data = Bytes::from_static(b"another");
+                if header.number > number {
+                    header.parent_hash = B256::repeat_byte(0xaa);
+                }
                 Ok(Some(Sealed::new(header)))
             }
             (_, found) => Ok(found),
@@ -223,8 +228,10 @@ impl BaseLayer for Wire {
     }
 
     async fn logs(&self, block: B256, filter: &LogFilter) -> Result<Vec<Log>, BaseLayerError> {
-        self.fault("logs")?;
-        self.chain.logs(block, filter).await
+        match self.fault("logs")? {
+            Fault::Hidden => Ok(Vec::new()),
+            _ => self.chain.logs(block, filter).await,
+        }
     }
 
     async fn call(&self, block: B256, call: &Call) -> Result<Bytes, BaseLayerError> {
