@@ -1,6 +1,12 @@
 //! Several prover processes on one queue: one that goes silent, one that is killed, one that is slow but alive.
 //!
-//! One real chunk proof and one real data proof; what a lost lease sends in late changes nothing.
+//! One real chunk proof and one real data proof; what a lost lease sends in late changes nothing. With `QUORATE_SOAK` also
+//! a real final proof, by one worker from the chunk to the end.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures of a run are read with --nocapture"
+)]
 
 #[path = "support/node.rs"]
 mod node;
@@ -20,12 +26,14 @@ use protocol::number::{Amount, Height, LeafIndex, Nonce};
 use protocol::transaction::{Action, Domain, SignedTransaction, Transaction};
 use verifier::bundle::Bundle;
 
-use crate::node::{Chain, Node, funded_key, l1_owner, quorate};
+use crate::node::{Chain, Node, Process, funded_key, l1_owner, quorate};
 
 /// Lease of this test: short, so that a killed worker's job moves on soon; workers heartbeat four times in it.
 const LEASE_MS: u32 = 5_000;
 /// Longest wait for the batch to be proven, on a busy machine.
 const PROVEN_MAX: Duration = Duration::from_secs(500);
+/// Longest wait for a final proof: minutes of work, and keys if there are none.
+const FINAL_MAX: Duration = Duration::from_secs(5_400);
 /// Longest wait for anything else.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -37,9 +45,14 @@ struct Worker {
 
 impl Worker {
     fn start(node: &Node, name: &'static str) -> Self {
+        Self::start_with(node, name, &[])
+    }
+
+    fn start_with(node: &Node, name: &'static str, more: &[&str]) -> Self {
         let child = quorate()
             .args(["prover", "--dev", "--json", "--log", "error"])
             .args(["--jobs", &node.jobs, "--name", name])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the binary runs");
@@ -257,5 +270,57 @@ async fn a_killed_workers_job_goes_on_elsewhere_and_the_batch_is_proven_slow() {
         .sum();
     // The killed worker may have proven the data before it took the chunk.
     assert!((1..=2).contains(&accepted), "{accepted}");
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_batch_gets_its_final_proof_through_the_queue_slow() {
+    if std::env::var_os("QUORATE_SOAK").is_none() {
+        // ten minutes of a quiet machine, and eleven gigabytes of memory
+        println!("no final proof made: set QUORATE_SOAK=1");
+        return;
+    }
+    let chain = Chain::new(1, &[]);
+    let start = || {
+        let mut command = chain.command();
+        command.arg("--aggregate");
+        let served = Process::spawn(&mut command, chain.path("log")).serving();
+        served
+            .unwrap_or_else(|| panic!("no start: {}", chain.log()))
+            .0
+    };
+    let node = start();
+    let client = node.client();
+    pay(&client).await;
+    let rewarded = l1_owner(7).to_string();
+    let worker = Worker::start_with(&node, "one", &["--prover-id", &rewarded]);
+    let is_done = |batch: &BatchJson| batch.final_proof_ms.is_some();
+    let done = wait_for(&client, "final", FINAL_MAX, is_done).await;
+    let kinds: Vec<JobKind> = done.jobs.iter().map(|job| job.kind).collect();
+    assert_eq!(kinds, JobKind::ALL);
+    for job in &done.jobs {
+        let (from, to) = (
+            job.leased_ms.expect("leased"),
+            job.proven_ms.expect("proven"),
+        );
+        println!(
+            "{}: {:.1} s",
+            job.kind.name(),
+            Duration::from_millis(to - from).as_secs_f64()
+        );
+        // the node verified it, and the lease lived through keys and proof
+        assert_eq!((job.worker.as_deref(), job.attempts), (Some("one"), 1));
+    }
+    let report = worker.stop();
+    assert_eq!(report["accepted"], JobKind::ALL.len());
+    assert!(
+        chain.log().contains(&rewarded),
+        "the node says who is rewarded"
+    );
+    drop(client);
+    node.stop();
+    let node = start();
+    let kept = batch(&node.client()).await;
+    assert_eq!(kept.final_proof_ms, done.final_proof_ms);
     node.stop();
 }

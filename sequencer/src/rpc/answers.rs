@@ -124,6 +124,10 @@ impl PublicApi {
             );
             return Err(ApiError::new(ErrorCode::Pruned, reason));
         }
+        // first, so that no job is told that the final proof has ended
+        let last = store
+            .final_proof(number)
+            .map_err(|error| internal(&error))?;
         let jobs = store
             .jobs_of_batch(number)
             .map_err(|error| internal(&error))?;
@@ -156,9 +160,6 @@ impl PublicApi {
             .batch(number)
             .map_err(|error| internal(&error))?
             .ok_or_else(unknown)?;
-        let last = store
-            .final_proof(number)
-            .map_err(|error| internal(&error))?;
         let stage = if batch.proven.is_some() {
             BatchStage::Proven
         } else {
