@@ -1,0 +1,228 @@
+//! `quorate base-layer`, `outsider` and the base layer's half of `wallet` from outside: a served chain, the contracts on it,
+//! money on its way in, and what each says when it is wrong.
+//!
+//! No node runs: nothing here needs one. What nodes do with it is tested in `sequencer`, what contracts do in `settlement`.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// Owner of the keystore's leaves, on the base layer.
+const OWNER: &str = "0x90F79bf6EB2c4f870365E785982E1f101E93b906";
+
+fn quorate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.env_remove("QUORATE_LOG").stdin(Stdio::null());
+    command
+}
+
+/// A served chain in a directory; it ends with the test.
+struct Bench {
+    directory: tempfile::TempDir,
+    server: Child,
+    url: String,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.server.kill(); // it may have ended
+        let _ = self.server.wait();
+    }
+}
+
+impl Bench {
+    fn serve() -> Self {
+        let mut server = quorate()
+            .args(["--json", "base-layer", "serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let stdout = server.stdout.take().expect("piped");
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let said: Value = serde_json::from_str(&line).expect("one JSON object");
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            server,
+            url: said["url"].as_str().expect("a URL").to_owned(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs a command, checks its exit code; stdout as JSON, and stderr.
+    fn run(&self, code: i32, words: &[&str]) -> (Value, String) {
+        let output = quorate()
+            .arg("--json")
+            .args(words)
+            .current_dir(self.directory.path())
+            .env("QUORATE_HOME", self.path("home"))
+            .env("PASSWORD", "correct horse")
+            .output()
+            .expect("the binary runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {complained}");
+        (
+            serde_json::from_str(&said).unwrap_or(Value::Null),
+            complained,
+        )
+    }
+
+    /// The same of a command that speaks with the contracts.
+    fn contracts(&self, code: i32, words: &[&str]) -> (Value, String) {
+        let more = ["--base-layer", &self.url, "--deployment", "deployment.json"];
+        self.run(code, &[words, &more].concat())
+    }
+
+    fn deploy(&self, code: i32, more: &[&str]) -> (Value, String) {
+        let words = [
+            "base-layer",
+            "deploy",
+            "--dev",
+            "--base-layer",
+            &self.url,
+            "--genesis",
+            "genesis.json",
+            "--out",
+            "deployment.json",
+        ];
+        self.run(code, &[&words, more].concat())
+    }
+}
+
+#[test]
+fn contracts_are_deployed_once_and_money_enters_without_a_node() {
+    let bench = Bench::serve();
+    bench.run(0, &["genesis", "new", "genesis.json"]);
+    let first = ["--l1-key", "development:0"];
+    let (deployed, _) = bench.deploy(0, &first);
+    let (again, _) = bench.deploy(0, &first);
+    assert_eq!(again, deployed, "a second run finds everything");
+    let (genesis, _) = bench.run(0, &["genesis", "show", "genesis.json"]);
+    let text = |value: &Value| value.as_str().expect("text").to_lowercase();
+    assert_eq!(text(&deployed["rollup"]), text(&genesis["rollup"]));
+    // another key would make another Rollup than genesis names
+    let (_, complained) = bench.deploy(2, &["--l1-key", "development:1"]);
+    assert!(
+        complained.contains("the genesis names Rollup"),
+        "{complained}"
+    );
+
+    std::fs::write(bench.path("seed"), "07".repeat(32)).expect("write");
+    let wallet = [
+        "wallet",
+        "import",
+        "--seed",
+        "file:seed",
+        "--password",
+        "env:PASSWORD",
+    ];
+    bench.run(0, &[&wallet[..], &["--l1-owner", OWNER]].concat());
+    let key = ["--l1-key", "development:3"];
+    let deposit = ["wallet", "deposit", "--offline", "--amount", "5000000000"];
+    let (item, _) = bench.contracts(0, &[&deposit[..], &key].concat());
+    assert_eq!(item["number"], 0);
+    let exit = ["wallet", "exit", "--from", "4"];
+    let (item, _) = bench.contracts(0, &[&exit[..], &key].concat());
+    assert_eq!(item["number"], 1);
+    let force = [
+        "wallet", "force", "withdraw", "--from", "4", "--amount", "1",
+    ];
+    let (item, _) = bench.contracts(0, &[&force[..], &key].concat());
+    assert_eq!(item["number"], 2);
+
+    let (status, _) = bench.contracts(0, &["base-layer", "status"]);
+    assert_eq!(
+        (&status["inbox_count"], &status["mode"]),
+        (&3.into(), &"active".into())
+    );
+    let rebuild = [
+        "base-layer",
+        "rebuild",
+        "--genesis",
+        "genesis.json",
+        "--leaf",
+        "4",
+    ];
+    let (rebuilt, _) = bench.contracts(0, &rebuild);
+    assert_eq!(
+        (&rebuilt["inbox_waiting"], &rebuilt["batches"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(rebuilt["leaves"][0]["index"], 4);
+    let claim = ["wallet", "claim", "--list"];
+    let (open, _) = bench.contracts(0, &[&claim[..], &key].concat());
+    assert_eq!(open, serde_json::json!([]), "nothing is proven");
+    let outsider = ["outsider", "--dev", "--genesis", "genesis.json"];
+    let (served, _) = bench.contracts(0, &[&outsider[..], &key].concat());
+    assert_eq!(
+        (&served["mode"], &served["waiting"]),
+        (&"active".into(), &3.into())
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let bench = Bench::serve();
+    bench.run(0, &["genesis", "new", "genesis.json"]);
+    // a key is never an argument, and is not repeated
+    let secret = "11".repeat(32);
+    let (_, complained) = bench.deploy(2, &["--l1-key", &secret]);
+    assert!(!complained.contains(&secret), "{complained}");
+    // without --dev the development string is refused before anything is sent
+    let words = [
+        "base-layer",
+        "deploy",
+        "--base-layer",
+        &bench.url,
+        "--genesis",
+        "genesis.json",
+        "--out",
+        "deployment.json",
+        "--l1-key",
+        "development:0",
+    ];
+    let (_, complained) = bench.run(2, &words);
+    assert!(complained.contains("INSECURE"), "{complained}");
+    // no contracts, no file
+    let (_, complained) = bench.contracts(2, &["base-layer", "status"]);
+    assert!(complained.contains("deployment.json"), "{complained}");
+    std::fs::write(bench.path("deployment.json"), "{}").expect("write");
+    bench.contracts(4, &["base-layer", "status"]);
+    // nobody listens
+    bench.deploy(0, &["--l1-key", "development:0"]);
+    let status = [
+        "base-layer",
+        "status",
+        "--base-layer",
+        "http://127.0.0.1:1",
+        "--deployment",
+        "deployment.json",
+    ];
+    let (_, complained) = bench.run(3, &status);
+    assert!(complained.contains("no base layer"), "{complained}");
+    // an account without ether pays for nothing
+    std::fs::write(bench.path("key"), "22".repeat(32)).expect("write");
+    let exit = ["wallet", "exit", "--from", "4", "--l1-key", "file:key"];
+    let (_, complained) = bench.contracts(1, &exit);
+    assert!(
+        complained.contains("nothing") || complained.contains("pay"),
+        "{complained}"
+    );
+    // another genesis does not lead to the Rollup's root
+    bench.run(0, &["genesis", "new", "other.json", "--accounts", "3"]);
+    let rebuild = ["base-layer", "rebuild", "--genesis", "other.json"];
+    let (_, complained) = bench.contracts(1, &rebuild);
+    assert!(
+        complained.contains("name the genesis of this chain"),
+        "{complained}"
+    );
+}
