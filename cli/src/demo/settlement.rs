@@ -207,11 +207,13 @@ impl Settlement {
         } else {
             Stage::Committed
         };
-        let status = node
-            .wait(withdrawal, goal, SETTLE_PATIENCE, |status| {
+        let mut last = None;
+        let seen = |status: &api::status::TransactionStatus| {
+            if last.replace(status.stage) != Some(status.stage) {
                 tracing::info!(stage = ?status.stage, "the withdrawal moves on");
-            })
-            .await?;
+            }
+        };
+        let status = node.wait(withdrawal, goal, SETTLE_PATIENCE, seen).await?;
         let reached = status.reached.iter().any(|one| one.stage == goal);
         if !reached {
             let why = format!("the withdrawal is {:?} and not {goal:?}", status.stage);
