@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
@@ -93,7 +94,8 @@ pub fn run() -> ExitCode {
         .and_then(|matches| App::from_arg_matches(&matches));
     let app = match parsed {
         Ok(app) => app,
-        Err(error) => {
+        Err(mut error) => {
+            hide_secrets(&mut error);
             // Help and version go to stdout with code 0, everything else to stderr with code 2.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.code()));
@@ -108,6 +110,20 @@ pub fn run() -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// Flags that name where a secret is. Somebody may have typed the secret itself, which must not stand in a log.
+const SECRET_FLAGS: [&str; 3] = ["--password", "--seed", "--l1-key"];
+
+fn hide_secrets(error: &mut clap::Error) {
+    let is_secret = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => SECRET_FLAGS.iter().any(|one| flag.starts_with(one)),
+        _ => false,
+    };
+    if is_secret {
+        let hidden = ContextValue::String("not repeated here".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
 }
 
 fn dispatch(app: App, output: Output) -> Outcome {
@@ -145,6 +161,32 @@ fn dispatch(app: App, output: Output) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_secret_that_was_typed_as_an_argument_is_not_repeated() {
+        for flag in super::SECRET_FLAGS {
+            let words = match flag {
+                "--seed" => vec![
+                    "quorate",
+                    "wallet",
+                    "import",
+                    "--l1-owner",
+                    "0x0000000000000000000000000000000000000001",
+                    flag,
+                    "hunter2",
+                ],
+                "--l1-key" => vec!["quorate", "base-layer", "deploy", flag, "hunter2"],
+                _ => vec!["quorate", "wallet", flag, "hunter2", "balance"],
+            };
+            let mut error = super::command()
+                .try_get_matches_from(words)
+                .expect_err("no source");
+            super::hide_secrets(&mut error);
+            let told = error.to_string();
+            assert!(told.contains(flag), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
     #[test]
     fn command_tree_is_consistent() {
         super::command().debug_assert();
