@@ -46,7 +46,7 @@ build: setup ## builds the binary target/release/quorate (20 to 30 min, most of 
 	@$(call place,quorate)
 
 .PHONY: demo
-demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 25 min)
+demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 30 min; 5 with SETTLE=no)
 	$(DEMO)
 
 .PHONY: test
