@@ -97,6 +97,12 @@ pub(crate) fn rollup() -> L1Address {
     l1_address(Deployment::foretold(deployer.address(), 0).rollup)
 }
 
+/// Who is rewarded for the final proofs of a devnet: the base layer's development account 8.
+pub(crate) fn prover_id() -> L1Address {
+    let signer = TransactionSigner::development(8).expect("there are ten keys");
+    l1_address(signer.address())
+}
+
 /// A development genesis: leaf 0 collects fees in token 0, the funded keys follow, then `more`.
 pub(crate) fn genesis(
     validators: ValidatorSet,

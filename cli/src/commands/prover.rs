@@ -59,10 +59,10 @@ pub(crate) struct ProverArgs {
     /// Threads [default: all of the machine's]
     #[arg(long)]
     threads: Option<usize>,
-    /// Kinds of jobs it takes: chunk, data, join, close, finish [default: all that fit the memory]
+    /// Kinds of jobs it takes: chunk, data, join, close, finish [default: all that fit the memory; finish only with --prover-id]
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
     kinds: Option<Vec<JobKind>>,
-    /// Address that the base layer rewards for final proofs made here [default: the zero address, and nobody is rewarded]
+    /// Address that the base layer rewards for final proofs made here; without one this worker makes none
     #[arg(long, value_name = "ADDRESS")]
     prover_id: Option<String>,
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
@@ -219,22 +219,44 @@ fn kind(name: &str) -> Result<JobKind, String> {
     found.ok_or_else(|| format!("one of {}", JobKind::ALL.map(JobKind::name).join(", ")))
 }
 
-/// Who is rewarded: nobody without an address.
+/// Who is rewarded: nobody without an address, and then no final proof is made.
 fn prover_id(text: Option<&str>) -> Result<L1Address, CliError> {
     let Some(text) = text else {
         return Ok(L1Address([0; 20]));
     };
-    AddressText(text.to_owned()).parse().map_err(|error| {
+    let todo = "give 0x and 40 lower-case hex digits of an address that you own";
+    let address = AddressText(text.to_owned()).parse().map_err(|error| {
         let what = format!("{text:?} is no address");
-        let todo = "give 0x and 40 lower-case hex digits";
         CliError::new(Exit::Usage, what, error, todo)
-    })
+    })?;
+    if address == L1Address::ZERO {
+        let why = "the base layer refuses proofs that reward the zero address";
+        return Err(CliError::new(
+            Exit::Usage,
+            "nobody would be rewarded",
+            why,
+            todo,
+        ));
+    }
+    Ok(address)
 }
 
 /// What the queue is told: only kinds of jobs that fit the memory.
 fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<WorkerInfo, CliError> {
     let mib = settings.memory_mb.or(available).unwrap_or(CHUNK_MEMORY_MB);
-    let wish = settings.kinds.as_deref().unwrap_or(&JobKind::ALL);
+    let is_rewarded = settings.prover_id.is_some();
+    let without_finish: Vec<JobKind> = JobKind::ALL
+        .into_iter()
+        .filter(|kind| is_rewarded || *kind != JobKind::Finish)
+        .collect();
+    let wish = settings.kinds.as_deref().unwrap_or(&without_finish);
+    if wish.contains(&JobKind::Finish) && !is_rewarded {
+        let what = "--prover-id is missing";
+        let why =
+            "a final proof names who is rewarded, and the base layer refuses one that names nobody";
+        let todo = "give --prover-id with an address, or leave finish out of --kinds";
+        return Err(CliError::new(Exit::Usage, what, why, todo));
+    }
     let (kinds, others): (Vec<JobKind>, Vec<JobKind>) = JobKind::ALL
         .into_iter()
         .filter(|kind| wish.contains(kind))
@@ -359,6 +381,7 @@ mod tests {
                 &ProverSettings {
                     memory_mb,
                     kinds: kinds.map(<[JobKind]>::to_vec),
+                    prover_id: Some(L1Address([1; 20]).to_string()),
                     ..Default::default()
                 },
                 Some(FINISH_MEMORY_MB),
@@ -384,6 +407,20 @@ mod tests {
             [JobKind::Data]
         );
         assert_eq!(with(Some(10)).expect_err("nothing fits").exit, Exit::Usage);
+        // nobody to reward: no final proofs, and an error if they were asked for by name
+        let nobody = |kinds: Option<Vec<JobKind>>| {
+            let settings = ProverSettings {
+                kinds,
+                ..Default::default()
+            };
+            worker_info(&settings, Some(FINISH_MEMORY_MB))
+        };
+        assert_eq!(nobody(None).expect("fits").kinds, JobKind::ALL[..4]);
+        let named = nobody(Some(named.to_vec())).expect_err("nobody is rewarded");
+        assert_eq!(
+            (named.exit, named.what.as_str()),
+            (Exit::Usage, "--prover-id is missing")
+        );
     }
 
     #[test]
@@ -391,7 +428,8 @@ mod tests {
         assert_eq!(prover_id(None).ok(), Some(L1Address([0; 20])));
         let address = L1Address([0xa5; 20]);
         assert_eq!(prover_id(Some(&address.to_string())).ok(), Some(address));
-        for text in ["", "a5", "0xA5", "0x00"] {
+        let zero = L1Address::ZERO.to_string();
+        for text in ["", "a5", "0xA5", "0x00", zero.as_str()] {
             let error = prover_id(Some(text)).expect_err("no address");
             assert_eq!(error.exit, Exit::Usage, "{text}");
         }

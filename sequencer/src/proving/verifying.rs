@@ -142,12 +142,14 @@ pub(super) fn check_stated(
         return Err("it states something else than what the batch is".into());
     }
     if circuit == Circuit::Final && rewarded_by(stated).is_none() {
-        return Err("who is rewarded is no address".into());
+        return Err("who is rewarded is no address, or the zero address".into());
     }
     verifier.verify(circuit, &instance, &stated.proof)
 }
 
-/// Who is rewarded for a final proof.
+/// Who is rewarded for a final proof; nobody if it names the zero address, and such a proof is of no use: the base layer
+/// refuses it.
 pub(super) fn rewarded_by(stated: &StatedProof) -> Option<L1Address> {
-    stated.instance.last().and_then(address_of)
+    let named = stated.instance.last().and_then(address_of);
+    named.filter(|address| *address != L1Address::ZERO)
 }

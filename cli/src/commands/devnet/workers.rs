@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::prover::{CHUNK_MEMORY_MB, FINISH_MEMORY_MB};
+use crate::development;
 use crate::exit::{CliError, Exit};
 use crate::process::{self, available_memory_mb};
 
@@ -34,6 +35,8 @@ struct Recipe {
     memory_mb: Option<u64>,
     name: String,
     level: String,
+    /// Who is rewarded for final proofs, if they are made.
+    prover_id: Option<String>,
 }
 
 impl Recipe {
@@ -51,6 +54,9 @@ impl Recipe {
             .arg(&self.cache);
         if let Some(memory_mb) = self.memory_mb {
             command.args(["--memory-mb", &memory_mb.to_string()]);
+        }
+        if let Some(prover_id) = &self.prover_id {
+            command.args(["--prover-id", prover_id]);
         }
         // The pipe ends with this process, however it ends.
         command
@@ -100,6 +106,7 @@ pub(super) fn start(
                 memory_mb,
                 name: format!("devnet-{number}"),
                 level: level.to_owned(),
+                prover_id: aggregate.then(|| development::prover_id().to_string()),
             };
             tokio::spawn(keep(recipe, stop.clone(), failed.clone()))
         })
