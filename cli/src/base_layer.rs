@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
 use clap::Args;
+use protocol::genesis::Genesis;
 use settlement::bindings::{self, BindingError};
 use settlement::deploy::DeploymentFile;
+use settlement::rebuild::{ChainRebuildError, RebuiltChain, rebuild};
 use settlement::{
     BaseLayer, BaseLayerError, BlockAt, Call, Culprit, EthereumClient, EthereumConfig, Intent,
     Progress, Receipt, Submitter, SubmitterConfig, SubmitterError, TransactionSigner,
@@ -160,6 +162,28 @@ pub(crate) fn binding_error(what: &str, error: &BindingError) -> CliError {
             "check that the deployment file is of this chain",
         ),
     }
+}
+
+/// The state after the last proven batch, from genesis and the chain alone.
+///
+/// # Errors
+/// The base layer's, or `Invalid` for a genesis or events that do not lead to the Rollup's root.
+pub(crate) async fn rebuilt(
+    layer: &dyn BaseLayer,
+    file: &DeploymentFile,
+    genesis: &Genesis,
+) -> Result<RebuiltChain, CliError> {
+    let what = "the state cannot be rebuilt";
+    let chain = rebuild(layer, file, genesis, head(layer).await?).await;
+    chain.map_err(|error| match error {
+        ChainRebuildError::Binding(error) => binding_error(what, &error),
+        error => CliError::new(
+            Exit::Invalid,
+            what,
+            error,
+            "check genesis and deployment file",
+        ),
+    })
 }
 
 /// Reads a deployment file.

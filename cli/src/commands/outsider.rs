@@ -23,13 +23,12 @@ use serde::Serialize;
 use settlement::bindings::{BindingError, Rollup, l1_address, view};
 use settlement::deploy::DeploymentFile;
 use settlement::outsider::{OutsiderBatch, inbox_batch};
-use settlement::rebuild::{ChainRebuildError, rebuild};
 use settlement::{BaseLayer, BaseLayerError, Call};
 use verifier::golden::CircuitName;
 
 use crate::base_layer::{
     ContractsArgs, PayerArgs, binding_error, connect, head, intent, layer_error, load_deployment,
-    transact,
+    rebuilt, transact,
 };
 use crate::exit::{CliError, Exit, Outcome};
 use crate::node::block_on;
@@ -118,18 +117,7 @@ impl Standing {
     }
 
     async fn next_batch(&self) -> Result<(Option<OutsiderBatch>, usize), CliError> {
-        let at = head(&*self.layer).await?;
-        let what = "the state cannot be rebuilt";
-        let chain = rebuild(&*self.layer, &self.file, &self.genesis, at).await;
-        let chain = chain.map_err(|error| match error {
-            ChainRebuildError::Binding(error) => binding_error(what, &error),
-            error => CliError::new(
-                Exit::Invalid,
-                what,
-                error,
-                "check genesis and deployment file",
-            ),
-        })?;
+        let chain = rebuilt(&*self.layer, &self.file, &self.genesis).await?;
         let batch = inbox_batch(&chain, self.genesis.domain()).map_err(|error| {
             CliError::new(
                 Exit::Bug,

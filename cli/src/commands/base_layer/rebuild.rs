@@ -9,9 +9,8 @@ use clap::Args;
 use protocol::number::LeafIndex;
 use protocol::state::LeafView;
 use serde::Serialize;
-use settlement::rebuild::{ChainRebuildError, rebuild};
 
-use crate::base_layer::{self, ContractsArgs, binding_error};
+use crate::base_layer::{self, ContractsArgs};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::genesis_file;
 use crate::output::{Output, pairs};
@@ -51,22 +50,11 @@ struct Rebuilt {
 /// # Errors
 /// The base layer's, or `Invalid` for a genesis or events that do not lead to the Rollup's root.
 pub(super) async fn run(args: &RebuildArgs, output: Output) -> Outcome {
-    let what = "the state cannot be rebuilt";
     let genesis = genesis_file::load(&args.genesis)?;
     let file = base_layer::load_deployment(&args.contracts.deployment)?;
     let layer = base_layer::connect(&args.contracts.base_layer, file.chain_id).await?;
     let started = Instant::now();
-    let head = base_layer::head(&*layer).await?;
-    let chain = rebuild(&*layer, &file, &genesis, head).await;
-    let chain = chain.map_err(|error| match error {
-        ChainRebuildError::Binding(error) => binding_error(what, &error),
-        error => CliError::new(
-            Exit::Invalid,
-            what,
-            error,
-            "check genesis and deployment file",
-        ),
-    })?;
+    let chain = base_layer::rebuilt(&*layer, &file, &genesis).await?;
     let leaves = args.leaves.iter().map(|index| {
         let leaf = chain.state.leaf(LeafIndex(*index)).ok_or_else(|| {
             let why = format!("there are {} leaves", chain.state.leaf_count());
