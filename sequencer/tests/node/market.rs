@@ -80,6 +80,9 @@ pub(crate) struct Market {
     pub(crate) paid_at: u8,
     /// How long a proposal is waited for, if not as usual.
     pub(crate) propose: Option<Duration>,
+    /// How long the payer waits between payments.
+    pub(crate) pause: Duration,
+    pub(crate) genesis: Genesis,
     domain: Domain,
     nonces: [u64; 3],
 }
@@ -100,6 +103,8 @@ impl Market {
             isolated: None,
             paid_at: 0,
             propose: None,
+            pause: Duration::from_millis(60),
+            genesis: genesis(),
             domain: genesis().domain(),
             nonces: [0; 3],
         }
@@ -107,11 +112,16 @@ impl Market {
 
     pub(crate) async fn start(builders: u8) -> Self {
         let mut market = Self::new(builders);
-        for place in 0..VALIDATORS + builders {
-            market.launch(place);
-        }
-        market.serving().await;
+        market.launch_all().await;
         market
+    }
+
+    /// Starts every node, and waits for all.
+    pub(crate) async fn launch_all(&mut self) {
+        for (place, _) in (0..).zip(self.gossip.clone()) {
+            self.launch(place);
+        }
+        self.serving().await;
     }
 
     /// Where those places gossip that are wanted.
@@ -156,7 +166,7 @@ impl Market {
     fn config(&self, place: u8) -> NodeConfig {
         let mut config = config(&self.dir.path().join(format!("node-{place}")), INTERVAL);
         std::fs::create_dir_all(config.data_dir.parent().unwrap()).unwrap();
-        config.genesis = genesis();
+        config.genesis = self.genesis.clone();
         let own = usize::from(place);
         config.network.engine_listen = self.engine[own];
         config.network.engine_peers = others(&self.engine, self.engine[own]);
@@ -235,7 +245,7 @@ impl Market {
                 }
                 from += 1;
             }
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            tokio::time::sleep(self.pause).await;
         }
         let mut story = Vec::new();
         for height in 1..from {
