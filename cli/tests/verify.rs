@@ -21,7 +21,8 @@ use protocol::{
 };
 use serde_json::Value;
 use verifier::{
-    bundle::Bundle, checkpoint::CheckpointFile, evidence::EvidenceFile, lineage::Lineage,
+    base_layer::BlockHeader, bundle::Bundle, checkpoint::CheckpointFile, evidence::EvidenceFile,
+    finality::FinalityBundle, lineage::Lineage,
 };
 
 const HEIGHT: Height = Height(7);
@@ -332,4 +333,69 @@ fn a_kind_without_a_file_or_beside_one_is_wrong_usage() {
     for words in cases {
         bench.expect(2, words);
     }
+}
+
+/// A batch that was settled with its real proof on the embedded chain (settlement/tests/contracts/finality.rs).
+#[test]
+fn a_finality_bundle_is_judged_under_the_block_that_the_reader_trusts() {
+    let bench = Bench::new();
+    let file = golden("settled.finality");
+    let bytes = std::fs::read(&file).expect("the golden file; run `make golden`");
+    let bundle = FinalityBundle::decode(&bytes).expect("a finality bundle");
+    let block = BlockHeader::decode(&bundle.header).expect("a header").hash;
+    let block = block.to_string();
+    let judged = |arguments: &[&str]| {
+        let output = run(
+            bench.directory.path(),
+            &[&["verify", "--json"], arguments].concat(),
+        );
+        let verdict: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), verdict)
+    };
+    let (code, verdict) = judged(&["--dev", "--trusted-block", &block, &file]);
+    assert_eq!(code, Some(0), "{verdict}");
+    assert_eq!(
+        (
+            &verdict["batch"],
+            &verdict["block_trusted"],
+            &verdict["proven_batches"]
+        ),
+        (&1.into(), &true.into(), &1.into())
+    );
+    assert_eq!(verdict["block_hash"], Value::from(block.as_str()));
+    let operation = &verdict["operation"];
+    assert_eq!(operation["slot"], 0, "{operation}");
+
+    let (code, verdict) = judged(&["--dev", &file]);
+    assert_eq!((code, &verdict["block_trusted"]), (Some(0), &false.into()));
+    let trusted = verdict["still_trusted"].to_string();
+    assert!(trusted.contains("--trusted-block"), "{trusted}");
+
+    let other = format!("0x{}", "11".repeat(32));
+    let (code, verdict) = judged(&["--dev", "--trusted-block", &other, &file]);
+    assert_eq!(code, Some(1));
+    let reason = verdict["reason"].to_string();
+    assert!(reason.contains("trusted block"), "{reason}");
+
+    let (code, verdict) = judged(&["--trusted-block", &block, &file]);
+    let reason = verdict["reason"].to_string();
+    assert!(code == Some(1) && reason.contains("INSECURE"), "{reason}");
+    let genesis = golden("genesis.json");
+    let (code, _) = judged(&["--dev", "--genesis", &genesis, &file]);
+    assert_eq!(code, Some(1), "another chain's genesis");
+
+    let damaged = bench.directory.path().join("damaged");
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    std::fs::write(&damaged, flipped).expect("a file");
+    let (code, _) = judged(&["--dev", &damaged.display().to_string()]);
+    assert_eq!(code, Some(4));
+    // the flag is about finality bundles only
+    let (code, _) = judged(&[
+        "--dev",
+        "--trusted-block",
+        &block,
+        &golden("batch-1.bundle"),
+    ]);
+    assert_eq!(code, Some(2));
 }

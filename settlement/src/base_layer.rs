@@ -20,9 +20,12 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::proof::StateProof;
+use verifier::base_layer::StateProof;
 
 pub use error::{BaseLayerError, Contradiction, Culprit, Rejection};
+
+/// Slots of one proof at most: a request of ours asks for a handful, and each costs a path of nodes.
+pub(crate) const SLOTS_MAX: usize = 256;
 
 /// How to find a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

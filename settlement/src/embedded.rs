@@ -23,15 +23,16 @@ use alloy_consensus::{Header, Sealed};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 
+use crate::base_layer::SLOTS_MAX;
 use crate::base_layer::{
     BaseLayer, BaseLayerError, BlockAt, Call, Fees, Log, LogFilter, NonceAt, Receipt, Transaction,
 };
-use crate::proof::{SLOTS_MAX, StateProof};
 use crate::signer::{DEVELOPMENT_CHAIN_ID, TransactionSigner};
 use chain::Chain;
 pub(crate) use execute::{TRANSACTION_GAS_MAX, rules};
 use pool::Pooled;
 pub use server::EmbeddedServer;
+use verifier::base_layer::StateProof;
 
 /// Wei per gas that the embedded chain proposes as a tip: one gwei.
 const TIP_WEI: u128 = 1_000_000_000;

@@ -28,11 +28,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::base_layer::SLOTS_MAX;
 use crate::base_layer::{
     BaseLayer, BaseLayerError, BlockAt, Call, Contradiction, Fees, Log, LogFilter, NonceAt,
     Receipt, Transaction,
 };
-use crate::proof::{SLOTS_MAX, StateProof};
+use verifier::base_layer::StateProof;
 
 /// Bytes of one answer: the receipts of the fullest blocks of mainnet are some 3 MB.
 const ANSWER_BYTES_MAX: u32 = 32 * 1024 * 1024;

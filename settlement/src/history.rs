@@ -25,6 +25,8 @@ pub enum SettledEvent {
         batch: u64,
         /// Who is paid.
         prover: Address,
+        /// The transaction that proved it.
+        transaction: B256,
     },
     /// Batches above this one are void.
     Pruned {
@@ -45,6 +47,7 @@ impl SettledEvent {
             return Ok(Some(Self::Proven {
                 batch: read.batchNumber,
                 prover: read.prover,
+                transaction: log.transaction,
             }));
         }
         let read = event::<Events::BatchesPruned>(log)?;

@@ -21,12 +21,12 @@ pub mod bindings;
 pub mod deploy;
 mod embedded;
 mod ethereum;
+pub mod finality;
 mod follower;
 pub mod history;
 mod ladder;
 pub mod outsider;
 mod poster;
-mod proof;
 pub mod rebuild;
 mod signer;
 mod submitter;
@@ -46,8 +46,8 @@ pub use poster::{
     BatchSource, CertifiedBatch, Duty, FinalProof, Posted, PostedFlights, Poster, PosterError,
     SourceError,
 };
-pub use proof::{ProofError, SlotProof, StateProof};
 pub use signer::{DEVELOPMENT_CHAIN_ID, SignedTransaction, SignerError, TransactionSigner};
 pub use submitter::{
     Flight, FlightId, Intent, Progress, Submitter, SubmitterConfig, SubmitterError, Version,
 };
+pub use verifier::base_layer::{ProofError, SlotProof, StateProof};

@@ -8,6 +8,8 @@
 
 #[path = "tidy/docs.rs"]
 mod docs;
+#[path = "tidy/evidence.rs"]
+mod evidence;
 #[path = "tidy/files.rs"]
 mod files;
 #[path = "tidy/lock.rs"]
@@ -181,6 +183,20 @@ fn architecture_document_is_true() {
     none(&docs::architecture_is_true(&files::must_read(
         "ARCHITECTURE.md",
     )));
+}
+
+#[test]
+fn tests_that_documents_call_their_evidence_exist() {
+    let sources = [".rs", ".sol"].into_iter().flat_map(files::ending_in);
+    let known = sources
+        .flat_map(|(_, text)| {
+            evidence::functions(&text)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let unknown = |path: &&str| evidence::unknown_tests(path, &files::must_read(path), &known);
+    none(&evidence::DOCUMENTS.iter().flat_map(unknown).collect());
 }
 
 /// Documents that must be true now. Decisions and the change log tell of their own time.

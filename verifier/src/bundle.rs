@@ -90,6 +90,47 @@ pub struct Trust<'a> {
     pub development: bool,
 }
 
+impl Trust<'_> {
+    /// Tolerates a development reference string on this chain, or says why not.
+    pub(crate) fn check_development(&self, chain_id: u64) -> Result<(), BundleError> {
+        let is_development_chain = DEVELOPMENT_CHAIN_IDS.contains(&chain_id)
+            && self.genesis.is_none_or(Genesis::is_development);
+        if !is_development_chain {
+            return Err(BundleError::Insecure("refused outside a development chain"));
+        }
+        if !self.development {
+            return Err(BundleError::Insecure(
+                "pass --dev to accept it on a development chain",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The domain of the reader's genesis, or of the chain id, contract and circuit version that a file names, under the
+    /// golden parameters.
+    pub(crate) fn domain(
+        &self,
+        (chain_id, rollup, circuit_version): (u64, L1Address, u64),
+        reference_string: &str,
+    ) -> Result<Domain, BundleError> {
+        let Some(genesis) = self.genesis else {
+            let hash = params_hash(reference_string);
+            return Ok(Domain::new(chain_id, rollup, hash, circuit_version));
+        };
+        if (genesis.chain_id, genesis.rollup) != (chain_id, rollup) {
+            return Err(BundleError::Invalid(
+                "the batch belongs to another chain or contract than genesis".to_owned(),
+            ));
+        }
+        if genesis.reference_string != reference_string {
+            return Err(BundleError::Invalid(
+                "the keys' reference string is not the one genesis names".to_owned(),
+            ));
+        }
+        Ok(genesis.domain())
+    }
+}
+
 /// Why a bundle is not accepted, grouped by exit code of `quorate verify`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
@@ -194,9 +235,10 @@ impl Bundle {
         }
         let is_insecure = chunk_golden.is_insecure || data_golden.is_insecure;
         if is_insecure {
-            self.check_development(trust)?;
+            trust.check_development(self.chain_id)?;
         }
-        let domain = self.domain(trust, &chunk_golden.reference_string)?;
+        let chain = (self.chain_id, self.rollup, self.circuit_version);
+        let domain = trust.domain(chain, &chunk_golden.reference_string)?;
         let end = self.check_ends()?;
         let is_anchored_in_genesis = self.check_genesis(trust)?;
 
@@ -229,44 +271,6 @@ impl Bundle {
             is_insecure,
             is_anchored_in_genesis,
         })
-    }
-
-    fn check_development(&self, trust: &Trust<'_>) -> Result<(), BundleError> {
-        let is_development_chain = DEVELOPMENT_CHAIN_IDS.contains(&self.chain_id)
-            && trust.genesis.is_none_or(Genesis::is_development);
-        if !is_development_chain {
-            return Err(BundleError::Insecure("refused outside a development chain"));
-        }
-        if !trust.development {
-            return Err(BundleError::Insecure(
-                "pass --dev to accept it on a development chain",
-            ));
-        }
-        Ok(())
-    }
-
-    /// The domain of the reader's genesis, or of the chain the file names under the golden parameters.
-    fn domain(&self, trust: &Trust<'_>, reference_string: &str) -> Result<Domain, BundleError> {
-        let Some(genesis) = trust.genesis else {
-            let hash = params_hash(reference_string);
-            return Ok(Domain::new(
-                self.chain_id,
-                self.rollup,
-                hash,
-                CIRCUIT_VERSION,
-            ));
-        };
-        if (genesis.chain_id, genesis.rollup) != (self.chain_id, self.rollup) {
-            return Err(BundleError::Invalid(
-                "the batch belongs to another chain or contract than genesis".to_owned(),
-            ));
-        }
-        if genesis.reference_string != reference_string {
-            return Err(BundleError::Invalid(
-                "the keys' reference string is not the one genesis names".to_owned(),
-            ));
-        }
-        Ok(genesis.domain())
     }
 
     /// The fixed ends of a batch (what the top circuit will fix once proofs are aggregated).

@@ -5,13 +5,14 @@
 //! a mistake in one of the two is not a mistake in both.
 //!
 //! What stands here today is the proof core, and the files that `quorate verify` judges offline ([`bundle`],
-//! [`evidence`], [`checkpoint`]):
+//! [`evidence`], [`checkpoint`], [`finality`]):
 //!
 //! * [`KeyDescription`]: a halo2 verifying key as plain, versioned, canonical bytes. It names the
 //!   circuit, the transcript and the reference string (through `[s]_2`), so that checking a proof
 //!   needs neither halo2 nor a file of curve points.
 //! * [`verify_plonk`]: decides one proof against one key; [`verify_accumulating`] decides one whose
 //!   public inputs start with an [`accumulator`], together with the accumulator.
+//! * [`base_layer`]: what an account of the base layer holds under a block that the reader trusts by its hash.
 //!
 //! Invariants: no untrusted byte makes this crate panic, allocate without bound or reduce a number
 //! modulo a field; two different byte strings never decode to the same key, point or scalar.
@@ -31,11 +32,13 @@
 )]
 
 pub mod accumulator;
+pub mod base_layer;
 pub mod bundle;
 pub mod checkpoint;
 pub mod container;
 pub mod evidence;
 pub mod field;
+pub mod finality;
 pub mod golden;
 pub mod key;
 pub mod lineage;

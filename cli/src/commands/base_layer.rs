@@ -1,5 +1,6 @@
 //! `quorate base-layer`: a development chain to settle on, the contracts put on any chain, and what stands there.
 
+mod bundle;
 mod deploy;
 mod rebuild;
 mod serve;
@@ -10,6 +11,7 @@ use clap::{Args, Subcommand};
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::Output;
 
+pub(crate) use bundle::{bundle_error, final_block};
 pub(crate) use deploy::{DeployTerms, deploy_contracts};
 pub(crate) use serve::Serving;
 
@@ -28,6 +30,8 @@ enum BaseLayerCommand {
     Deploy(deploy::DeployArgs),
     /// Show what the contracts hold: mode, batches, inbox, escrow
     Status(status::StatusArgs),
+    /// Write a file that shows offline that a batch, and an operation in it, is final
+    Bundle(bundle::BundleArgs),
     /// Make every leaf of the rollup from genesis and the base layer alone, and compare the root with the contract's
     Rebuild(rebuild::RebuildArgs),
 }
@@ -52,6 +56,7 @@ pub(crate) fn run(args: &BaseLayerArgs, output: Output) -> Outcome {
         BaseLayerCommand::Serve(args) => runtime.block_on(serve::run(args, output)),
         BaseLayerCommand::Deploy(args) => runtime.block_on(deploy::run(args, output)),
         BaseLayerCommand::Status(args) => runtime.block_on(status::run(args, output)),
+        BaseLayerCommand::Bundle(args) => runtime.block_on(bundle::run(args, output)),
         BaseLayerCommand::Rebuild(args) => runtime.block_on(rebuild::run(args, output)),
     }
 }

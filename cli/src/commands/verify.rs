@@ -1,4 +1,4 @@
-//! `quorate verify`: believes a bundle, a checkpoint or evidence, or says why not.
+//! `quorate verify`: believes a bundle, a finality bundle, a checkpoint or evidence, or says why not.
 //!
 //! A file is what its first bytes say; `verify evidence` and `verify checkpoint` insist on one kind and take more of it.
 //! Opens no socket, starts no runtime, reads no configuration, and needs neither a node nor a reference string. What
@@ -6,10 +6,12 @@
 
 mod checkpoint;
 mod evidence;
+pub(crate) mod finality;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use alloy_primitives::B256;
 use api::text::{AddressText, FieldText};
 use clap::{Args, Subcommand};
 use protocol::genesis::Genesis;
@@ -19,6 +21,7 @@ use verifier::{
     checkpoint::CHECKPOINT,
     container::FileError,
     evidence::EVIDENCE,
+    finality::FINALITY,
     golden,
 };
 
@@ -30,8 +33,8 @@ use crate::{files, genesis_file};
 #[derive(Debug, Args)]
 #[command(subcommand_negates_reqs = true)]
 pub(crate) struct VerifyArgs {
-    /// File to verify: a bundle, as a node serves it for a proven batch, a checkpoint, or evidence; for a file of
-    /// the name of a subcommand write ./evidence
+    /// File to verify: a bundle, as a node serves it for a proven batch, a finality bundle, as quorate base-layer bundle
+    /// writes it, a checkpoint, or evidence; for a file of the name of a subcommand write ./evidence
     #[arg(required = true)]
     file: Option<PathBuf>,
     #[command(subcommand)]
@@ -42,6 +45,9 @@ pub(crate) struct VerifyArgs {
     /// Tolerate the insecure development reference string, on a development chain
     #[arg(long, global = true)]
     dev: bool,
+    /// Hash of a block of the base layer that you know is final: a finality bundle must be about it
+    #[arg(long, value_name = "HASH")]
+    trusted_block: Option<B256>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,12 +293,24 @@ pub(crate) fn run(args: &VerifyArgs, output: Output) -> Outcome {
         (None, Some(file)) => {
             let genesis = load()?;
             let (file, bytes) = read(file, BUNDLE_BYTES_MAX)?;
+            let trust = (genesis.as_ref(), args.dev);
+            if FINALITY.is_start_of(&bytes) {
+                return finality::run((file, &bytes), trust, args.trusted_block, output);
+            }
+            if args.trusted_block.is_some() {
+                return Err(CliError::new(
+                    Exit::Usage,
+                    "no block of the base layer is in this file",
+                    format!("{} is no finality bundle", file.display()),
+                    "leave --trusted-block out, or write the file with quorate base-layer bundle",
+                ));
+            }
             if EVIDENCE.is_start_of(&bytes) {
                 evidence::run(&[(file, bytes)], genesis.as_ref(), output)
             } else if CHECKPOINT.is_start_of(&bytes) {
-                checkpoint::run((file, &bytes), None, (genesis.as_ref(), args.dev), output)
+                checkpoint::run((file, &bytes), None, trust, output)
             } else {
-                run_bundle((file, &bytes), (genesis.as_ref(), args.dev), output)
+                run_bundle((file, &bytes), trust, output)
             }
         }
         (Some(VerifyKind::Evidence { files: named }), None) => {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use api::operation::SignedTransactionJson;
 use api::rpc::QuorateClient;
 use api::status::Stage;
@@ -17,9 +17,11 @@ use protocol::account::L1Address;
 use protocol::genesis::Genesis;
 use protocol::inbox::{InboxKind, InboxRequest};
 use protocol::number::{Amount, BatchNumber, Height, LeafIndex, Nonce, TokenId};
+use protocol::rebuild::{PublishedOperation, published};
 use protocol::transaction::{Action, SignedTransaction, Transaction};
 use settlement::bindings::{Bridge, Inbox, address, claim, enqueue, view};
 use settlement::deploy::DeploymentFile;
+use settlement::finality::finality_bundle;
 use settlement::history::{SettledEvent, read_history};
 use settlement::{BaseLayer, Receipt};
 
@@ -27,8 +29,10 @@ use crate::base_layer::{
     KeySource, PayerArgs, binding_error, connect, head, intent, layer_error, load_deployment,
     transact,
 };
+use crate::commands::base_layer::{bundle_error, final_block};
 use crate::development;
 use crate::exit::{CliError, Exit};
+use crate::files;
 use crate::node::Node;
 use crate::output::Output;
 
@@ -64,6 +68,8 @@ pub(crate) struct SettledFigures {
     pub(crate) commit_gas: u64,
     /// Gas of proving; none if no final proof was asked for.
     pub(crate) prove_gas: Option<u64>,
+    /// The batch.
+    pub(crate) batch: u64,
 }
 
 fn contradiction(why: String) -> CliError {
@@ -224,8 +230,9 @@ impl Settlement {
                 "look at the nodes' logs",
             ));
         }
-        let (commit, prove) = self.transactions(&status).await?;
+        let (batch, commit, prove) = self.transactions(&status).await?;
         let figures = SettledFigures {
+            batch,
             commit_gas: commit.gas_used,
             prove_gas: prove.map(|receipt| receipt.gas_used),
         };
@@ -242,15 +249,16 @@ impl Settlement {
         Ok(figures)
     }
 
-    /// Receipts of the transactions that the status names.
+    /// The batch and receipts of the transactions that the status names.
     async fn transactions(
         &self,
         status: &api::status::TransactionStatus,
-    ) -> Result<(Receipt, Option<Receipt>), CliError> {
+    ) -> Result<(u64, Receipt, Option<Receipt>), CliError> {
         let what = "the status names a transaction that the base layer does not have";
-        let mut receipts = Vec::new();
+        let (mut number, mut receipts) = (0, Vec::new());
         for one in &status.reached {
-            if let api::status::Evidence::BaseLayer { place, .. } = &one.evidence {
+            if let api::status::Evidence::BaseLayer { batch, place } = &one.evidence {
+                number = *batch;
                 let hash = place
                     .transaction
                     .parse()
@@ -264,7 +272,39 @@ impl Settlement {
         let commit = receipts
             .next()
             .ok_or_else(|| contradiction("no evidence of a commit".to_owned()))?;
-        Ok((commit, receipts.next()))
+        Ok((number, commit, receipts.next()))
+    }
+
+    /// Writes the finality bundle of a batch, about its first transfer, and returns the hash of the final block it is under.
+    ///
+    /// # Errors
+    /// The base layer's, or `Bug` if the batch holds no transfer.
+    pub(crate) async fn write_finality(
+        &self,
+        genesis: &Genesis,
+        batch: u64,
+        path: &Path,
+    ) -> Result<B256, CliError> {
+        let block = final_block(&*self.layer).await?;
+        let (string, number) = (&genesis.reference_string, BatchNumber(batch));
+        let made = finality_bundle(&*self.layer, &self.file, string, number, (block, None)).await;
+        let mut bundle = made.map_err(|error| bundle_error(&error))?;
+        let operations = published(&bundle.words);
+        let operations = operations.map_err(|error| contradiction(error.to_string()))?;
+        let is_transfer = |operation: &PublishedOperation| {
+            matches!(
+                operation,
+                PublishedOperation::Signed {
+                    action: Action::Transfer { .. },
+                    ..
+                }
+            )
+        };
+        let slot = operations.iter().position(is_transfer);
+        let slot = slot.ok_or_else(|| contradiction("the batch holds no transfer".to_owned()))?;
+        bundle.slot = u64::try_from(slot).ok();
+        files::replace(path, &bundle.encode())?;
+        Ok(block)
     }
 
     /// Claims the withdrawal and compares what its owner got.

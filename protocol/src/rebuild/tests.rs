@@ -8,10 +8,11 @@ use crate::{
     block::Block,
     codec::{from_bytes, to_bytes},
     number::{BatchNumber, Nonce, encode_amount, encode_fee},
+    params::ITEM_WORDS,
     public_inputs::PublicInputs,
     testing::{Draft, Drafter, World, amount, generator, l1_owner, leaf, soak, trace_batch},
     transition::Operation,
-    words::{WORD_BYTES, WordCounts, evaluate},
+    words::{WORD_BYTES, Word, WordCounts, evaluate},
 };
 
 fn bytes_of(state: &State) -> Vec<u8> {
@@ -21,6 +22,63 @@ fn bytes_of(state: &State) -> Vec<u8> {
 fn published_height(blocks: &[Block], before: Height) -> Height {
     let last = blocks.iter().rfind(|block| !block.is_empty());
     last.map_or(before, |block| block.header.core.height)
+}
+
+/// Payer and action of every signed operation that words tell without a state; a withdrawal's amount is not in its slot.
+fn told(words: &Words) -> Vec<(LeafIndex, Action)> {
+    let operations = published(words).unwrap();
+    for (number, operation) in (0..).zip(&operations) {
+        let is_withdrawal = matches!(
+            operation,
+            PublishedOperation::Signed {
+                action: Action::Withdraw { .. },
+                ..
+            }
+        );
+        match published_at(words, number) {
+            Ok(found) => assert_eq!(found, *operation),
+            Err(error) => {
+                assert!(is_withdrawal);
+                assert_eq!(error, PublishedError::Withdrawal(number));
+            }
+        }
+    }
+    let slots = u64::try_from(operations.len()).unwrap();
+    assert_eq!(
+        published_at(words, slots),
+        Err(PublishedError::Beyond {
+            number: slots,
+            slots
+        })
+    );
+    let signed = operations
+        .into_iter()
+        .filter_map(|operation| match operation {
+            PublishedOperation::Signed { from, action, .. } => Some((from, action)),
+            _ => None,
+        });
+    signed.collect()
+}
+
+/// The same of the blocks' own operations.
+fn done(world: &World, blocks: &[Block]) -> Vec<(LeafIndex, Action)> {
+    let operations = blocks
+        .iter()
+        .flat_map(|block| block.operations(&world.domain));
+    let signed = operations.filter_map(|operation| match operation {
+        Operation::Signed { transaction, .. } => {
+            let transaction = transaction.transaction;
+            let action = match transaction.action {
+                Action::Withdraw { .. } => Action::Withdraw {
+                    amount: Amount::ZERO,
+                },
+                action => action,
+            };
+            Some((transaction.from, action))
+        }
+        _ => None,
+    });
+    signed.collect()
 }
 
 #[test]
@@ -54,6 +112,7 @@ fn genesis_and_words_rebuild_every_leaf_over_several_batches() {
             assert_eq!(end.inbox_count, world.tip.inbox_count);
             assert_eq!(end.height, published_height(&blocks, height));
             let words: Words = from_bytes(&to_bytes(&traced.finished.words)).unwrap();
+            assert_eq!(told(&words), done(&world, &blocks));
             rebuilt = apply_words(rebuilt, &words).unwrap();
             assert_eq!(bytes_of(&rebuilt.0), bytes_of(&world.state));
             assert_eq!(rebuilt.0.tree().levels(), world.state.tree().levels());

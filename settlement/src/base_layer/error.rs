@@ -5,7 +5,7 @@
 use alloy_primitives::{B256, Bytes};
 
 use crate::base_layer::BlockAt;
-use crate::proof::ProofError;
+use verifier::base_layer::ProofError;
 
 /// Whose turn it is after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

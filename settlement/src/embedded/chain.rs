@@ -27,8 +27,8 @@ use crate::embedded::execute::{self, View};
 use crate::embedded::pool::{Pool, Pooled};
 use crate::embedded::state::State;
 use crate::embedded::{BlockPlan, ChainError, EmbeddedConfig, Finality, Mining, Orphans, Reorg};
-use crate::proof::StateProof;
 use crate::signer::DEVELOPMENT_CHAIN_ID;
+use verifier::base_layer::StateProof;
 
 /// Wei per gas that the first block burns: one gwei, as on other development chains.
 const FIRST_BASE_FEE_WEI: u64 = 1_000_000_000;

@@ -22,10 +22,10 @@ use jsonrpsee::server::{ServerBuilder, ServerConfig, ServerHandle};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::{Value, json};
 
+use crate::base_layer::SLOTS_MAX;
 use crate::base_layer::{BaseLayerError, BlockAt};
 use crate::embedded::chain::Chain;
 use crate::embedded::{BlockPlan, EmbeddedChain, TIP_WEI};
-use crate::proof::SLOTS_MAX;
 use crate::signer::DEVELOPMENT_CHAIN_ID;
 
 /// Bytes of one request: a transaction of 128 KiB in hex, with room.

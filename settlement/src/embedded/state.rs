@@ -20,7 +20,7 @@ use alloy_trie::{EMPTY_ROOT_HASH, HashBuilder, Nibbles, TrieAccount};
 use revm::bytecode::Bytecode;
 use revm::state::{AccountInfo, EvmState};
 
-use crate::proof::{SlotProof, StateProof, absent_account};
+use verifier::base_layer::{SlotProof, StateProof, absent_account};
 
 /// A value with the heights at which it changed, ascending.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use alloy_trie::TrieAccount;
 use crate::base_layer::{
     BaseLayerError, BlockAt, Contradiction, Log, LogFilter, Receipt, Transaction,
 };
-use crate::proof::{SlotProof, StateProof};
+use verifier::base_layer::{SlotProof, StateProof};
 
 /// Receipts in one block at most: what the gas of a block of 1.5 billion gas could pay for.
 const RECEIPTS_MAX: usize = 65_536;

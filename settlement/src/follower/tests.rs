@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::base_layer::{Call, Fees, NonceAt, Receipt, Transaction};
 use crate::embedded::{BlockPlan, EmbeddedChain, EmbeddedConfig, Finality, Mining, Orphans, Reorg};
-use crate::proof::StateProof;
 use crate::signer::{DEVELOPMENT_CHAIN_ID, TransactionSigner};
+use verifier::base_layer::StateProof;
 
 /// Random schedules; all of them take some seconds.
 const SCHEDULES: u64 = 1_000;

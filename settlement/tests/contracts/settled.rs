@@ -19,7 +19,7 @@ fn root() -> std::path::PathBuf {
 }
 
 /// The committed code of the final verifier.
-fn verifier() -> VerifierCode {
+pub(crate) fn verifier() -> VerifierCode {
     let path = root().join("prover/golden/solidity/FinalVerifier.json");
     let text = std::fs::read_to_string(path).expect("the artifact");
     let artifact: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -27,7 +27,7 @@ fn verifier() -> VerifierCode {
     VerifierCode::Creation(hex::decode(code).expect("hexadecimal").into())
 }
 
-fn proof() -> Bytes {
+pub(crate) fn proof() -> Bytes {
     let bytes = std::fs::read(root().join("tests/fixtures/golden/settled.final"));
     bytes.expect("the golden proof; run `make golden`").into()
 }

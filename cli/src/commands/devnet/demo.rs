@@ -151,13 +151,27 @@ async fn steps(plan: &DemoPlan, output: Output) -> Outcome {
     }
     let withdrawals = usize::from(withdrawal.is_some());
     check_counts(&verdicts, count + sold + withdrawals)?;
-    check_with_the_command(&bundle, &genesis_path)?;
+    check_with_the_command(&[&genesis_path, &bundle])?;
     let settled = match (&settlement, &withdrawal) {
         (Some(settlement), Some(id)) => {
             Some(settlement.settle(node, id, plan.aggregate, output).await?)
         }
         _ => None,
     };
+    if let (Some(settlement), Some(settled), true) = (&settlement, &settled, plan.aggregate) {
+        let path = plan.report.join("demo.finality");
+        let block = settlement
+            .write_finality(&plan.genesis, settled.batch, &path)
+            .await?;
+        let block = block.to_string();
+        let trusted = [Path::new("--trusted-block"), Path::new(&block)];
+        check_with_the_command(&[&genesis_path, trusted[0], trusted[1], &path])?;
+        output.note(&format!(
+            "finality shown offline:\n  quorate verify --dev --genesis {} --trusted-block {block} {}",
+            genesis_path.display(),
+            path.display()
+        ));
+    }
     let batches = match settled {
         Some(_) => watch::again(node, &batches).await?,
         None => batches,
@@ -323,7 +337,7 @@ fn check_counts(verdicts: &[Proven], payments: usize) -> Result<(), CliError> {
 }
 
 /// Runs the command that the report names, in a process of its own.
-fn check_with_the_command(bundle: &Path, genesis: &Path) -> Result<(), CliError> {
+fn check_with_the_command(arguments: &[&Path]) -> Result<(), CliError> {
     let failed = |why: String| {
         CliError::new(
             Exit::Invalid,
@@ -335,7 +349,7 @@ fn check_with_the_command(bundle: &Path, genesis: &Path) -> Result<(), CliError>
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let output = std::process::Command::new(program)
         .args(["verify", "--dev", "--genesis"])
-        .args([genesis, bundle])
+        .args(arguments)
         .stdin(std::process::Stdio::null())
         .output()
         .map_err(|error| failed(error.to_string()))?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::base_layer::{BlockAt, Call, Rejection};
 use crate::embedded::chain::{Chain, Content};
-use crate::proof::StateProof;
+use verifier::base_layer::StateProof;
 
 /// `eth_call`'s request, as far as a call without value needs it.
 #[derive(Debug, Deserialize)]

@@ -9,9 +9,6 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 
-/// Slots of one proof at most: a request of ours asks for a handful, and each costs a path of nodes.
-pub(crate) const SLOTS_MAX: usize = 256;
-
 /// One slot with its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotProof {
@@ -62,7 +59,8 @@ pub enum ProofError {
 }
 
 /// The account of an address that nobody has touched.
-pub(crate) fn absent_account() -> TrieAccount {
+#[must_use]
+pub fn absent_account() -> TrieAccount {
     TrieAccount {
         nonce: 0,
         balance: U256::ZERO,
