@@ -39,7 +39,7 @@ const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(19, 4);
 /// Shape of the top.
 const TOP_SHAPE: AggregationShape = AggregationShape::wide(18, 4);
 /// Shape of the final circuit: few columns, many rows.
-const FINAL_SHAPE: AggregationShape = AggregationShape {
+pub const FINAL_SHAPE: AggregationShape = AggregationShape {
     k: 21,
     advice: 5,
     lookups: 1,

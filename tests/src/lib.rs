@@ -5,5 +5,6 @@
 
 pub mod golden;
 pub mod halo2;
+pub mod keccak;
 pub mod mutation;
 pub mod parallel;

@@ -12,6 +12,8 @@
 
 #[path = "final_proof/contract.rs"]
 mod contract;
+#[path = "final_proof/halo2.rs"]
+mod halo2;
 #[path = "final_proof/settled.rs"]
 mod settled;
 
@@ -21,6 +23,7 @@ use std::time::Instant;
 
 use circuits::aggregation::{ACCUMULATOR_LIMBS, BatchEnds, InnerProof, limbs_of};
 use contract::{Contract, Verdict};
+use halo2::Halo2;
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2curves::ff::Field;
 use halo2curves::group::Curve;
@@ -216,8 +219,13 @@ fn the_golden_final_proof_costs_what_the_design_allows() {
 }
 
 #[test]
-fn verifier_and_contract_refuse_the_same_malformed_final_proofs() {
+fn three_verifiers_refuse_the_same_malformed_final_proofs() {
     let (key, proof, contract) = (golden_key(), golden_proof(), Contract::golden());
+    let halo2 = Halo2::new(&key);
+    assert!(
+        halo2.decide(&proof.instance, &proof.proof),
+        "halo2 refuses the golden proof"
+    );
     let instances = [proof.instance.clone()];
     let campaign = Campaign {
         key: &key,
@@ -233,11 +241,13 @@ fn verifier_and_contract_refuse_the_same_malformed_final_proofs() {
         let native = to_ark(&mutation.instances);
         let verdict = verify_accumulating(&key, &native, &mutation.proof);
         assert!(verdict.is_err(), "{name}: the verifier accepts");
-        if let [instance] = &mutation.instances[..]
-            && instance.len() == ACCUMULATOR_LIMBS + INPUTS
-        {
-            let verdict = contract.decide(instance, &mutation.proof);
-            assert!(!verdict.accepts(), "{name}: the contract accepts");
+        if let [instance] = &mutation.instances[..] {
+            let verdict = halo2.decide(instance, &mutation.proof);
+            assert!(!verdict, "{name}: halo2 accepts");
+            if instance.len() == ACCUMULATOR_LIMBS + INPUTS {
+                let verdict = contract.decide(instance, &mutation.proof);
+                assert!(!verdict.accepts(), "{name}: the contract accepts");
+            }
         }
     });
     println!("{count} malformed final proofs");
@@ -247,6 +257,7 @@ fn verifier_and_contract_refuse_the_same_malformed_final_proofs() {
 #[test]
 fn a_trivial_a_random_and_a_foreign_accumulator_are_refused() {
     let (key, proof, contract) = (golden_key(), golden_proof(), Contract::golden());
+    let halo2 = Halo2::new(&key);
     let generator = G1Affine::generator();
     let other = (generator * Fr::from(77)).to_affine();
     let limb_max = Fr::from(2).pow([88]);
@@ -273,6 +284,7 @@ fn a_trivial_a_random_and_a_foreign_accumulator_are_refused() {
         ("second spelling", shifted),
     ] {
         assert!(!ours(&key, &instance, &proof.proof), "{name}: the verifier");
+        assert!(!halo2.decide(&instance, &proof.proof), "{name}: halo2");
         let verdict = contract.decide(&instance, &proof.proof);
         assert!(!verdict.accepts(), "{name}: the contract");
     }

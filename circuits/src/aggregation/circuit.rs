@@ -74,7 +74,9 @@ impl AggregationShape {
         }
     }
 
-    fn params(&self) -> BaseCircuitParams {
+    /// As halo2-base has it.
+    #[must_use]
+    pub fn params(&self) -> BaseCircuitParams {
         BaseCircuitParams {
             k: usize::try_from(self.k).unwrap_or(usize::MAX),
             num_advice_per_phase: vec![self.advice],

@@ -15,8 +15,7 @@ const UNDERSCORES_MIN: usize = 3;
 
 /// Names of functions in Rust and Solidity text.
 pub(crate) fn functions(text: &str) -> impl Iterator<Item = &str> {
-    let behind = ["fn ", "function "];
-    let starts = behind.iter().flat_map(|word| {
+    let starts = ["fn ", "function "].into_iter().flat_map(|word| {
         text.match_indices(word)
             .map(|(at, _)| &text[at + word.len()..])
     });
