@@ -5,6 +5,8 @@
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/model.rs"]
+mod model;
 #[path = "contracts/outsider.rs"]
 mod outsider;
 #[path = "contracts/posting.rs"]

@@ -1,0 +1,408 @@
+//! The contracts' bytecode against a model in Rust, on the same random stream of calls.
+//!
+//! Commits good and bad, proofs, prunes, deposits, forced operations, claims, deadlines, pauses, Enforced mode, Desert and its
+//! exits, time and reorganisations: after every step success, or the exact bytes of the revert, are the same, and so is the
+//! storage. The model knows `protocol` and not the Solidity; gas, events and stakes are not its matter, and a proof is a
+//! hash of the right public inputs. `make test` plays a sample, `QUORATE_SOAK=1` a hundred times as much, and
+//! `QUORATE_MODEL_SEED=n` one seed again.
+
+#[path = "model/actors.rs"]
+mod actors;
+#[path = "model/batches.rs"]
+mod batches;
+#[path = "model/calls.rs"]
+mod calls;
+#[path = "model/equal.rs"]
+mod equal;
+#[path = "model/money.rs"]
+mod money;
+#[path = "model/rollup.rs"]
+mod rollup;
+#[path = "model/stream.rs"]
+mod stream;
+#[path = "model/world.rs"]
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::SolCall;
+use protocol::account::Leaf;
+use protocol::number::Amount;
+use protocol::state::State;
+use protocol::testing::leaf;
+use protocol::validator::{Validator, ValidatorKey, ValidatorSet};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use settlement::bindings::{Bridge, integer, l1_address, revert};
+use settlement::deploy::{Timing, VerifierCode};
+use settlement::{BaseLayer, BlockAt, BlockPlan, Orphans, Reorg};
+
+use crate::stage::{Stage, account};
+use calls::Token;
+use stream::{Cast, DEPTH_MAX, Step, draw};
+use world::{ACTIVE, DESERT, ENFORCED, Rules, World};
+
+/// Streams in a sample, and steps of each.
+const SEEDS: u64 = 12;
+const STEPS: usize = 300;
+/// From here on a stream wants to reach Desert.
+const LATE: usize = 220;
+/// Steps between comparisons of everything.
+const WHOLE_EVERY: usize = 40;
+/// Different outcomes, by call and error, that a sample reaches at least: a stream that became tame is noticed.
+const OUTCOMES_MIN: usize = 60;
+/// The account that makes the actors, so that the governor's address is known before the Timelock's.
+const MAKER: usize = 9;
+/// Contracts that call.
+const ACTORS: u64 = 4;
+
+/// A chain, the model beside it, and the model after each of the last blocks.
+struct Play {
+    stage: Stage,
+    cast: Cast,
+    world: World,
+    past: VecDeque<(u64, World)>,
+    rng: ChaCha8Rng,
+    outcomes: BTreeMap<String, u64>,
+}
+
+/// Trees with leaves of people and of tokens, the last of which nobody registered.
+fn states(rng: &mut ChaCha8Rng, people: &[Address], genesis: State) -> Vec<State> {
+    let mut states = vec![genesis];
+    for _ in 0..6 {
+        let count = rng.gen_range(5..12);
+        let leaves = (0..count).map(|number| Leaf {
+            l1_owner: l1_address(people[rng.gen_range(0..people.len())]),
+            balance: Amount::new(u128::from(rng.r#gen::<u64>()) >> 6).expect("58 bits"),
+            ..leaf(number, rng.gen_range(0..4), 0)
+        });
+        states.push(State::new(leaves.collect()));
+    }
+    states
+}
+
+/// The chain's set first, the same with other weights, and one that is never named.
+fn sets(keys: &[ValidatorKey]) -> Vec<ValidatorSet> {
+    let set = |weights: &[u64]| {
+        let seats = keys.iter().zip(weights).map(|(key, weight)| Validator {
+            address: key.address(),
+            weight: *weight,
+        });
+        ValidatorSet::new(seats.collect()).expect("a set")
+    };
+    vec![set(&[1; 4]), set(&[3, 2, 1]), set(&[5, 1, 1, 1])]
+}
+
+async fn head(stage: &Stage) -> alloy_consensus::Sealed<alloy_consensus::Header> {
+    let head = stage.chain.header(BlockAt::Latest).await;
+    head.expect("it answers").expect("there is a head")
+}
+
+impl Play {
+    async fn start(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let maker = account(MAKER).address();
+        let actors: Vec<Address> = (0..ACTORS).map(|nonce| maker.create(nonce)).collect();
+        let governor = actors[0];
+        let timing = Timing {
+            overdue: 900,
+            enforced: 7_200,
+            proof_window: 3_600,
+            proof_time: 3_600,
+            desert: 280_000,
+        };
+        let code = |_: &_| VerifierCode::Runtime(actors::verifier_code());
+        let mut rules = None;
+        let stage = Stage::with_config(code, |config| {
+            config.governor = governor;
+            config.timing = timing;
+            config.handover_seconds = 3_600;
+            rules = Some((
+                config.delay_seconds,
+                config.handover_seconds,
+                config.fee_base_wei,
+            ));
+        })
+        .await;
+        let (delay_seconds, handover_seconds, fee_base_wei) = rules.expect("it was called");
+        let made = *stage.plan.deployment();
+        for (from, actor) in (1..).zip(&actors) {
+            assert_eq!(stage.create(MAKER, &actors::actor_code()).await, *actor);
+            let ether = U256::from(2_000) * U256::from(10).pow(U256::from(18));
+            let funded = stage.transact(from, *actor, ether, &Bytes::new()).await;
+            assert!(funded.succeeded);
+        }
+        // the second keeps one hundredth of each transfer
+        let mut tokens = vec![Address::ZERO];
+        for fee in [0, 1] {
+            let token = stage.create(MAKER, &actors::token_code(fee)).await;
+            let registered = Bridge::registerTokenCall { token };
+            assert!(
+                stage
+                    .call(MAKER, made.bridge, U256::ZERO, &registered)
+                    .await
+                    .succeeded
+            );
+            for to in &actors {
+                let amount = U256::from(1) << (actors::SUPPLY_BITS - 3);
+                let call = Token::transferCall { to: *to, amount };
+                assert!(stage.call(MAKER, token, U256::ZERO, &call).await.succeeded);
+            }
+            tokens.push(token);
+        }
+        let strangers = [0x61, 0x62, 0x63].map(Address::repeat_byte);
+        let people: Vec<Address> = actors
+            .iter()
+            .copied()
+            .chain([tokens[1]])
+            .chain(strangers)
+            .collect();
+        let chain_world = &stage.batch.world;
+        let genesis = &chain_world.genesis;
+        let cast = Cast {
+            keys: chain_world.validators.clone(),
+            sets: sets(&chain_world.validators),
+            states: states(&mut rng, &people, genesis.state()),
+            actors,
+            people,
+        };
+        // reorganisations leave alone what was made until here
+        for _ in 0..DEPTH_MAX {
+            stage.chain.mine(&BlockPlan::Empty);
+        }
+        let rules = Rules {
+            made,
+            chain_id: stage.chain.chain_id(),
+            params_hash: genesis.params_hash(),
+            timing,
+            handover_seconds,
+            delay_seconds,
+            governor,
+            fee_base_wei,
+            rejecting: BTreeSet::from([tokens[1]]),
+            token_fee: vec![0, 0, 1],
+        };
+        let world = first_world(&stage, &cast, rules, tokens).await;
+        let at = head(&stage).await.number;
+        let mut play = Self {
+            past: VecDeque::from([(at, world.clone())]),
+            stage,
+            cast,
+            world,
+            rng,
+            outcomes: BTreeMap::new(),
+        };
+        play.compare(true, "the start").await;
+        play
+    }
+
+    async fn compare(&mut self, is_whole: bool, after: &str) {
+        let differing = equal::differences(&self.stage, &self.cast, &self.world, is_whole).await;
+        assert!(differing.is_empty(), "after {after}: {differing:#?}");
+    }
+
+    /// Remembers the model as it is after the chain's head.
+    async fn remember(&mut self) {
+        self.past
+            .push_back((head(&self.stage).await.number, self.world.clone()));
+        while self.past.len() > 2 * usize::try_from(DEPTH_MAX).expect("few") {
+            self.past.pop_front();
+        }
+    }
+
+    async fn step(&mut self, is_late: bool) -> String {
+        let step = draw(&mut self.rng, &self.cast, &self.world, is_late);
+        match step {
+            Step::Call(actor, value, call) => {
+                let target = call.target(&self.world);
+                let input = call.input();
+                let actor = self.cast.actors[actor];
+                let (_, done) = actors::act(&self.stage, actor, (target, value, &input)).await;
+                self.world.now = head(&self.stage).await.timestamp;
+                let expected = call.play(&mut self.world, actor, value);
+                let told = |done: &world::Done| match done {
+                    Ok(()) => "it succeeds".to_owned(),
+                    Err(world::Refusal(data)) => {
+                        revert(data).map_or_else(|| data.to_string(), |error| format!("{error:?}"))
+                    }
+                };
+                assert_eq!(
+                    done,
+                    expected,
+                    "{call:?}: the contract says {}, the model {}",
+                    told(&done),
+                    told(&expected)
+                );
+                let outcome = match &done {
+                    Ok(()) => "done".to_owned(),
+                    Err(world::Refusal(data)) => Bytes::copy_from_slice(&data[..4]).to_string(),
+                };
+                let name = format!("{} {outcome}", variant(&call));
+                *self.outcomes.entry(name).or_default() += 1;
+                self.remember().await;
+                variant(&call)
+            }
+            Step::Wait(seconds) => {
+                self.stage.chain.advance_time(seconds);
+                self.world.now = self.stage.chain.mine(&BlockPlan::Empty).timestamp;
+                self.remember().await;
+                format!("{seconds} s")
+            }
+            Step::Reorg(depth, blocks) => {
+                self.reorg(depth, blocks).await;
+                format!("a reorganisation of {depth}")
+            }
+        }
+    }
+
+    async fn reorg(&mut self, depth: u64, blocks: usize) {
+        let finalized = self.stage.chain.header(BlockAt::Finalized).await;
+        let finalized = finalized.expect("it answers").expect("there is one").number;
+        let kept = head(&self.stage).await.number - depth;
+        let plan = Reorg {
+            depth,
+            blocks: vec![BlockPlan::Empty; blocks],
+            orphans: Orphans::Forget,
+        };
+        let done = self.stage.chain.reorg(&plan);
+        assert_eq!(done.is_ok(), kept >= finalized, "{done:?}");
+        if done.is_err() {
+            return;
+        }
+        self.past.retain(|(number, _)| *number <= kept);
+        let (number, world) = self.past.back().expect("the last 64 are kept").clone();
+        assert_eq!(number, kept);
+        self.world = world;
+        for number in (kept + 1..).take(blocks) {
+            self.past.push_back((number, self.world.clone()));
+        }
+        self.world.now = head(&self.stage).await.timestamp;
+        *self
+            .outcomes
+            .entry("reorganisation".to_owned())
+            .or_default() += 1;
+    }
+
+    /// A whole stream.
+    async fn run(mut self) -> BTreeMap<String, u64> {
+        let mut modes = BTreeSet::new();
+        for number in 0..STEPS {
+            let after = self.step(number >= LATE).await;
+            let is_whole = number % WHOLE_EVERY == 0 || number + 1 == STEPS;
+            self.compare(is_whole, &format!("step {number}, {after}"))
+                .await;
+            modes.insert(self.world.mode);
+        }
+        for (mode, name) in [
+            (ACTIVE, "Active"),
+            (ENFORCED, "Enforced"),
+            (DESERT, "Desert"),
+        ] {
+            if modes.contains(&mode) {
+                *self.outcomes.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        self.outcomes
+    }
+}
+
+/// `Rollup(commitBatch` and the like.
+fn variant(call: &calls::ContractCall) -> String {
+    let text = format!("{call:?}");
+    let end = text
+        .match_indices('(')
+        .nth(1)
+        .map_or(text.len(), |(at, _)| at);
+    text[..end.min(40)].to_owned()
+}
+
+/// The model as the deployment left the chain.
+async fn first_world(stage: &Stage, cast: &Cast, rules: Rules, tokens: Vec<Address>) -> World {
+    let genesis = &stage.batch.world.genesis;
+    let state = genesis.state();
+    let (root, counters) = (integer(&state.root()), U256::from(state.leaf_count()));
+    let bridge = rules.made.bridge;
+    let mut balances = BTreeMap::new();
+    for account in cast.people.iter().copied().chain([bridge]) {
+        balances.insert((0, account), stage.balance(account).await);
+        for (token, address) in (0_u32..).zip(&tokens).skip(1) {
+            let balance = stage
+                .view(*address, &Token::balanceOfCall { account })
+                .await;
+            balances.insert((token, account), balance);
+        }
+    }
+    let registry = settlement::bindings::ValidatorRegistry::epochsCall { epoch: 0 };
+    let first = stage.view(rules.made.validators, &registry).await;
+    let set = B256::from(genesis.validators.hash());
+    World {
+        now: head(stage).await.timestamp,
+        mode: ACTIVE,
+        proven: 0,
+        committed: 0,
+        waiting_since: 0,
+        proven_root: root,
+        proven_counters: counters,
+        committed_root: root,
+        committed_counters: counters,
+        batches: BTreeMap::new(),
+        withdrawal_roots: BTreeMap::new(),
+        items: Vec::new(),
+        tokens,
+        escrow: BTreeMap::from([(0, stage.batch.genesis_wei())]),
+        fees_held: U256::ZERO,
+        fee_credit: BTreeMap::new(),
+        claimed: BTreeSet::new(),
+        exited: BTreeSet::new(),
+        refunded: BTreeSet::new(),
+        epochs: BTreeMap::from([(0, (set, first.beganAt))]),
+        versions: BTreeMap::from([(1, false)]),
+        paused_until: 0,
+        ready_at: BTreeMap::new(),
+        balances,
+        rules: Arc::new(rules),
+    }
+}
+
+/// Seeds to play: one that is asked for, or a sample, or a hundred times as many.
+fn seeds() -> std::ops::Range<u64> {
+    if let Ok(text) = std::env::var("QUORATE_MODEL_SEED") {
+        let seed: u64 = text.parse().expect("QUORATE_MODEL_SEED is a number");
+        return seed..seed + 1;
+    }
+    let is_soak = std::env::var("QUORATE_SOAK").is_ok_and(|value| value == "1");
+    0..SEEDS * if is_soak { 100 } else { 1 }
+}
+
+#[tokio::test]
+async fn contracts_and_model_agree_on_every_step_of_random_streams() {
+    let seeds = seeds();
+    let is_one = seeds.end - seeds.start == 1;
+    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in seeds {
+        let played = tokio::spawn(async move { Play::start(seed).await.run().await }).await;
+        assert!(
+            played.is_ok(),
+            "seed {seed} failed, its reason is above; again: QUORATE_MODEL_SEED={seed}"
+        );
+        for (outcome, count) in played.into_iter().flatten() {
+            *outcomes.entry(outcome).or_default() += count;
+        }
+    }
+    for (outcome, count) in &outcomes {
+        println!("{count:>6} {outcome}");
+    }
+    for mode in ["Active", "Enforced", "Desert", "reorganisation"] {
+        assert!(
+            is_one || outcomes.contains_key(mode),
+            "{mode} was never reached"
+        );
+    }
+    assert!(
+        is_one || outcomes.len() >= OUTCOMES_MIN,
+        "only {}",
+        outcomes.len()
+    );
+}
