@@ -24,7 +24,7 @@ use crate::base_layer::{BaseLayer, BaseLayerError, Call, Log};
 
 pub use batch::{CommittedBatch, commit_and_prove, commit_batch, prove_batch, prune, stored_batch};
 pub use inbox::{EnqueuedItem, enqueue, item_filter, items, overdue_seconds, rolling_at};
-pub use money::{Claim, LeafExit, claim, item_refund, leaf_exit};
+pub use money::{Claim, LeafExit, claim, desert_from, item_refund, leaf_exit};
 pub use seats::{hand_over, pack_seats, pack_signers, registration_digest};
 pub use solidity::{
     Bridge, Certificate, DesertExit, Events, Header, Inbox, Leaf, Reverts, Rollup, StoredBatch,

@@ -5,6 +5,8 @@
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/exodus.rs"]
+mod exodus;
 #[path = "contracts/model.rs"]
 mod model;
 #[path = "contracts/outsider.rs"]
@@ -15,6 +17,8 @@ mod posting;
 mod rebuilding;
 #[path = "contracts/refused.rs"]
 mod refused;
+#[path = "contracts/rough.rs"]
+mod rough;
 #[path = "contracts/settled.rs"]
 mod settled;
 #[path = "contracts/stage.rs"]

@@ -3,7 +3,7 @@
 //! Paths are made from what everybody can rebuild: a batch's withdrawal words, which `BatchCommitted` holds, and the state after
 //! the last proven batch. Whether the batch is proven, the mode is Desert or the state is that one is for the contracts.
 
-use alloy_primitives::{B256, Bytes, U256, Uint};
+use alloy_primitives::{Address, B256, Bytes, U256, Uint};
 use alloy_sol_types::SolCall;
 use protocol::inbox::InboxItem;
 use protocol::number::{BatchNumber, LeafIndex};
@@ -12,7 +12,8 @@ use protocol::state::{LeafView, State};
 use protocol::withdrawal::{Withdrawal, WithdrawalTree};
 use protocol::words::{Word, sequence_bytes};
 
-use super::{BindingError, Bridge, DesertExit, Leaf, address, integer};
+use super::{BindingError, Bridge, DesertExit, Inbox, Leaf, Rollup, address, integer, view};
+use crate::base_layer::BaseLayer;
 
 /// A withdrawal, and the call that has it paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,4 +96,30 @@ pub fn leaf_exit(state: &State, index: LeafIndex) -> Result<LeafExit, BindingErr
 pub fn item_refund(number: u64, item: &InboxItem) -> Bytes {
     let words = sequence_bytes(&item.0).into();
     DesertExit::refundCall { number, words }.abi_encode().into()
+}
+
+/// From when on, in Unix seconds, anybody may open Desert if nothing is proven until then; `None` if nothing waits. It is the
+/// node's word.
+///
+/// # Errors
+/// [`BindingError`].
+pub async fn desert_from(
+    layer: &dyn BaseLayer,
+    block: B256,
+    rollup: Address,
+    inbox: Address,
+) -> Result<Option<u64>, BindingError> {
+    let timing = view(layer, block, rollup, &Rollup::timingCall {}).await?;
+    let batches = view(layer, block, rollup, &Rollup::waitingSinceCall {}).await?;
+    let number = view(layer, block, rollup, &Rollup::provenInboxCountCall {}).await?;
+    let count = view(layer, block, inbox, &Inbox::countCall {}).await?;
+    let item = if number < count {
+        Some(view(layer, block, inbox, &Inbox::timeOfCall { number }).await?)
+    } else {
+        None
+    };
+    // 0 says that no batch waits
+    let oldest = Some(batches).filter(|since| *since != 0);
+    let oldest = oldest.into_iter().chain(item).min();
+    Ok(oldest.map(|since| since.saturating_add(timing.desert).saturating_add(1)))
 }

@@ -7,17 +7,17 @@
 //! `QUORATE_MODEL_SEED=n` one seed again.
 
 #[path = "model/actors.rs"]
-mod actors;
+pub(crate) mod actors;
 #[path = "model/batches.rs"]
 mod batches;
 #[path = "model/calls.rs"]
-mod calls;
+pub(crate) mod calls;
 #[path = "model/equal.rs"]
 mod equal;
 #[path = "model/money.rs"]
 mod money;
 #[path = "model/rollup.rs"]
-mod rollup;
+pub(crate) mod rollup;
 #[path = "model/stream.rs"]
 mod stream;
 #[path = "model/world.rs"]
@@ -27,7 +27,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::SolCall;
 use protocol::account::Leaf;
 use protocol::number::Amount;
 use protocol::state::State;
@@ -39,16 +38,19 @@ use settlement::bindings::{Bridge, integer, l1_address, revert};
 use settlement::deploy::{Timing, VerifierCode};
 use settlement::{BaseLayer, BlockAt, BlockPlan, Orphans, Reorg};
 
+use crate::batch::Batch;
 use crate::stage::{Stage, account};
 use calls::Token;
 use stream::{Cast, DEPTH_MAX, Step, draw};
 use world::{ACTIVE, DESERT, ENFORCED, Rules, World};
 
 /// Streams in a sample, and steps of each.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 10;
 const STEPS: usize = 300;
 /// From here on a stream wants to reach Desert.
 const LATE: usize = 220;
+/// Of so many streams one floods the inbox.
+const FLOOD_EVERY: u64 = 5;
 /// Steps between comparisons of everything.
 const WHOLE_EVERY: usize = 40;
 /// Different outcomes, by call and error, that a sample reaches at least: a stream that became tame is noticed.
@@ -115,7 +117,7 @@ impl Play {
         };
         let code = |_: &_| VerifierCode::Runtime(actors::verifier_code());
         let mut rules = None;
-        let stage = Stage::with_config(code, |config| {
+        let stage = Stage::with_config(Batch::new, code, |config| {
             config.governor = governor;
             config.timing = timing;
             config.handover_seconds = 3_600;
@@ -167,6 +169,7 @@ impl Play {
             states: states(&mut rng, &people, genesis.state()),
             actors,
             people,
+            flood_until: if seed % FLOOD_EVERY == 0 { LATE } else { 0 },
         };
         // reorganisations leave alone what was made until here
         for _ in 0..DEPTH_MAX {
@@ -186,8 +189,10 @@ impl Play {
         };
         let world = first_world(&stage, &cast, rules, tokens).await;
         let at = head(&stage).await.number;
+        // nothing happened in the empty blocks
+        let past = (at - DEPTH_MAX..=at).map(|number| (number, world.clone()));
         let mut play = Self {
-            past: VecDeque::from([(at, world.clone())]),
+            past: past.collect(),
             stage,
             cast,
             world,
@@ -212,8 +217,8 @@ impl Play {
         }
     }
 
-    async fn step(&mut self, is_late: bool) -> String {
-        let step = draw(&mut self.rng, &self.cast, &self.world, is_late);
+    async fn step(&mut self, number: usize) -> String {
+        let step = draw(&mut self.rng, &self.cast, &self.world, (number, LATE));
         match step {
             Step::Call(actor, value, call) => {
                 let target = call.target(&self.world);
@@ -289,7 +294,7 @@ impl Play {
     async fn run(mut self) -> BTreeMap<String, u64> {
         let mut modes = BTreeSet::new();
         for number in 0..STEPS {
-            let after = self.step(number >= LATE).await;
+            let after = self.step(number).await;
             let is_whole = number % WHOLE_EVERY == 0 || number + 1 == STEPS;
             self.compare(is_whole, &format!("step {number}, {after}"))
                 .await;
@@ -308,14 +313,12 @@ impl Play {
     }
 }
 
-/// `Rollup(commitBatch` and the like.
+/// `Rollup.commitBatch` and the like.
 fn variant(call: &calls::ContractCall) -> String {
     let text = format!("{call:?}");
-    let end = text
-        .match_indices('(')
-        .nth(1)
-        .map_or(text.len(), |(at, _)| at);
-    text[..end.min(40)].to_owned()
+    let mut names = text.split(['(', ' ']);
+    let (contract, function) = (names.next(), names.next());
+    format!("{}.{}", contract.unwrap_or(""), function.unwrap_or(""))
 }
 
 /// The model as the deployment left the chain.

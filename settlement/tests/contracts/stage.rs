@@ -75,11 +75,12 @@ impl Stage {
 
     /// With the code of this verifier.
     pub(crate) async fn with_verifier(code: impl FnOnce(&Batch) -> VerifierCode) -> Self {
-        Self::with_config(code, |_| {}).await
+        Self::with_config(Batch::new, code, |_| {}).await
     }
 
-    /// With the code of this verifier and a changed configuration.
+    /// With the batch of this Rollup, the code of this verifier and a changed configuration.
     pub(crate) async fn with_config(
+        batch: impl FnOnce(Address) -> Batch,
         code: impl FnOnce(&Batch) -> VerifierCode,
         change: impl FnOnce(&mut DeploymentConfig),
     ) -> Self {
@@ -92,7 +93,7 @@ impl Stage {
         });
         let deployer = account(0);
         let foretold = Deployment::foretold(deployer.address(), 0);
-        let batch = Batch::new(foretold.rollup);
+        let batch = batch(foretold.rollup);
         let verifier = verifier(code(&batch));
         let mut config = DeploymentConfig {
             fund_wei: batch.genesis_wei(),

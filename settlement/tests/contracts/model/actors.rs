@@ -38,7 +38,7 @@ pub(super) fn actor_code() -> Bytes {
 }
 
 /// A token without allowances, all of it the creator's, that keeps so many hundredths of each transfer; it takes no ether.
-pub(super) fn token_code(fee: u8) -> Bytes {
+pub(crate) fn token_code(fee: u8) -> Bytes {
     let mut code = hex!(
         // selector; balanceOf, transfer, transferFrom, or revert
         "5f3560e01c 80 6370a08231 14 6025 57 80 63a9059cbb 14 6030 57 6323b872dd 14 603b 57 5f5ffd"
@@ -61,7 +61,7 @@ pub(super) fn token_code(fee: u8) -> Bytes {
 }
 
 /// Code of a verifier that takes the Keccak hash of the thirteen inputs as their proof.
-pub(super) fn verifier_code() -> Bytes {
+pub(crate) fn verifier_code() -> Bytes {
     Bytes::from_static(&hex!(
         "6101a0 6004 5f 37 6101a0 5f 20 6101e4 35 14 5f52 60205ff3"
     ))

@@ -57,7 +57,7 @@ pub(super) fn digest(domain: U256, header: &Header, words: &Words, last: (u64, B
 }
 
 /// The proof that the verifier of this campaign takes: the hash of the thirteen inputs.
-pub(super) fn proof_of(inputs: &PublicInputs, prover: Address) -> B256 {
+pub(crate) fn proof_of(inputs: &PublicInputs, prover: Address) -> B256 {
     let inputs = PublicInputs {
         prover_id: l1_address(prover),
         ..*inputs
@@ -140,14 +140,18 @@ impl World {
         self.enter(ENFORCED, self.rules.timing.enforced)
     }
 
+    /// Whether what waits has waited long enough for Enforced mode.
+    pub(super) fn is_enforced_due(&self) -> bool {
+        self.has_waited(self.rules.timing.enforced)
+    }
+
     pub(super) fn trigger_desert(&mut self) -> Done {
         self.check_mode(self.mode != DESERT)?;
         self.enter(DESERT, self.rules.timing.desert)
     }
 
     fn enter(&mut self, mode: u8, limit: u64) -> Done {
-        let has_waited = self.waiting_since != 0 && self.now > self.waiting_since + limit;
-        if !has_waited && !self.is_item_older_than(limit) {
+        if !self.has_waited(limit) {
             return refuse(Reverts::NotDue {});
         }
         if self.committed > self.proven {
@@ -155,6 +159,11 @@ impl World {
         }
         self.mode = mode;
         Ok(())
+    }
+
+    fn has_waited(&self, limit: u64) -> bool {
+        let is_batch_late = self.waiting_since != 0 && self.now > self.waiting_since + limit;
+        is_batch_late || self.is_item_older_than(limit)
     }
 
     fn is_item_older_than(&self, limit: u64) -> bool {

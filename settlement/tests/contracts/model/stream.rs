@@ -20,7 +20,7 @@ use settlement::bindings::{
 use super::batches;
 use super::calls::{ContractCall, Timelock, Verifiers};
 use super::rollup::proof_of;
-use super::world::{ACTIVE, DESERT, World, leaf_count};
+use super::world::{ACTIVE, DESERT, ENFORCED, World, leaf_count};
 
 /// Deepest reorganisation.
 pub(super) const DEPTH_MAX: u64 = 64;
@@ -37,6 +37,8 @@ pub(super) struct Cast {
     pub(super) actors: Vec<Address>,
     /// Everybody who may be owed something.
     pub(super) people: Vec<Address>,
+    /// Until this step nearly everything is an item, so that the inbox fills up.
+    pub(super) flood_until: usize,
 }
 
 /// What happens next.
@@ -50,11 +52,23 @@ pub(super) enum Step {
     Reorg(u64, usize),
 }
 
-/// Draws the next step. `is_late`: the stream shall come to its end, Desert.
-pub(super) fn draw(rng: &mut ChaCha8Rng, cast: &Cast, world: &World, is_late: bool) -> Step {
+/// Draws step `number`. From step `late` on the stream wants to come to its end, Desert.
+pub(super) fn draw(
+    rng: &mut ChaCha8Rng,
+    cast: &Cast,
+    world: &World,
+    (number, late): (usize, usize),
+) -> Step {
     let actor = rng.gen_range(0..cast.actors.len());
-    if is_late && world.mode != DESERT && rng.gen_bool(0.5) {
+    if number >= late && world.mode != DESERT && rng.gen_bool(0.5) {
         return to_desert(rng, world);
+    }
+    if number < cast.flood_until && rng.gen_bool(0.9) {
+        return item(rng, cast, world, actor);
+    }
+    if world.mode == ACTIVE && world.is_enforced_due() && rng.gen_bool(0.4) {
+        let call = Rollup::RollupCalls::triggerEnforced(Rollup::triggerEnforcedCall {});
+        return Step::Call(actor, U256::ZERO, Box::new(ContractCall::Rollup(call)));
     }
     let call = match (rng.gen_range(0..100), world.mode) {
         (0..14, _) => return item(rng, cast, world, actor),
@@ -92,13 +106,13 @@ pub(super) fn draw(rng: &mut ChaCha8Rng, cast: &Cast, world: &World, is_late: bo
         (44..68, ACTIVE) => ContractCall::Rollup(Rollup::RollupCalls::commitBatch(
             batches::commit(rng, cast, world),
         )),
-        (44..68, _) => {
+        (44..86, ENFORCED) => {
             let prover = person(rng, cast);
             ContractCall::Rollup(Rollup::RollupCalls::commitAndProve(batches::settle(
                 rng, cast, world, prover,
             )))
         }
-        (68..92, _) => proves(rng, cast, world),
+        (44..92, _) => proves(rng, cast, world),
         _ => other_rollup(rng, cast, world),
     };
     Step::Call(actor, U256::ZERO, Box::new(call))
@@ -112,8 +126,8 @@ fn wait(rng: &mut ChaCha8Rng, world: &World) -> u64 {
     let timing = &world.rules.timing;
     match rng.gen_range(0..20) {
         0 => timing.proof_window + 1,
-        1 => timing.enforced + 1,
-        2 => 3 * 24 * 3_600,
+        1 | 2 => timing.enforced + 1,
+        3 => 3 * 24 * 3_600,
         _ => rng.gen_range(0..400),
     }
 }
