@@ -36,7 +36,7 @@ const HOLDER: usize = 3;
 /// Leaves 4 to 999: an owner each, and no two with the same balance.
 fn leaves() -> Vec<Leaf> {
     let one = |number: u64| {
-        let token = u32::from(number % TOKEN_EVERY == 0);
+        let token = u32::from(number.is_multiple_of(TOKEN_EVERY));
         let balance = 1_000_000_000_000_007 * u128::from(number);
         leaf(number, token, balance)
     };

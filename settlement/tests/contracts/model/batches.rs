@@ -12,7 +12,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use settlement::bindings::{Certificate, Header, Rollup, Words, integer, l1_address, pack_seats};
 
-use super::rollup::{digest, proof_of};
+use super::certificate::digest;
+use super::rollup::proof_of;
 use super::stream::Cast;
 use super::world::{World, height, inbox_count};
 

@@ -49,7 +49,7 @@ pub(super) enum ContractCall {
     Bridge(Bridge::BridgeCalls),
     /// `registerToken`, and whether there is code at the address.
     Register(Bridge::registerTokenCall, bool),
-    Desert(DesertExit::DesertExitCalls),
+    Desert(Box<DesertExit::DesertExitCalls>),
     Timelock(Timelock::TimelockCalls),
     Disable(Verifiers::disableCall),
 }
@@ -113,10 +113,7 @@ impl ContractCall {
             Self::Bridge(Bridge::BridgeCalls::claim(call)) => world.claim(call),
             Self::Bridge(Bridge::BridgeCalls::claimFees(call)) => world.claim_fees(call.prover),
             Self::Register(call, has_code) => world.register_token(call.token, *has_code),
-            Self::Desert(DesertExit::DesertExitCalls::exit(call)) => world.exit(call),
-            Self::Desert(DesertExit::DesertExitCalls::refund(call)) => {
-                world.refund(call.number, &call.words)
-            }
+            Self::Desert(call) => desert(world, call),
             Self::Timelock(call) => timelock(world, by, call),
             Self::Disable(_) => refuse(Reverts::NotTimelock { caller: by }),
             other => unreachable!("the stream makes no views: {other:?}"),
@@ -132,6 +129,14 @@ fn rollup(world: &mut World, call: &Rollup::RollupCalls) -> Done {
         Rollup::RollupCalls::prune(call) => world.prune(&call.batch),
         Rollup::RollupCalls::triggerEnforced(_) => world.trigger_enforced(),
         Rollup::RollupCalls::triggerDesert(_) => world.trigger_desert(),
+        other => unreachable!("the stream makes no views: {other:?}"),
+    }
+}
+
+fn desert(world: &mut World, call: &DesertExit::DesertExitCalls) -> Done {
+    match call {
+        DesertExit::DesertExitCalls::exit(call) => world.exit(call),
+        DesertExit::DesertExitCalls::refund(call) => world.refund(call.number, &call.words),
         other => unreachable!("the stream makes no views: {other:?}"),
     }
 }

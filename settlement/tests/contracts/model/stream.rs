@@ -346,7 +346,7 @@ fn exits(rng: &mut ChaCha8Rng, cast: &Cast, world: &World) -> ContractCall {
         4 => call.leaf.l1Owner = cast.actors[0],
         _ => {}
     }
-    ContractCall::Desert(DesertExit::DesertExitCalls::exit(call))
+    ContractCall::Desert(Box::new(DesertExit::DesertExitCalls::exit(call)))
 }
 
 fn refunds(rng: &mut ChaCha8Rng, world: &World) -> ContractCall {
@@ -359,7 +359,6 @@ fn refunds(rng: &mut ChaCha8Rng, world: &World) -> ContractCall {
         _ => {}
     }
     let words = Bytes::from(words);
-    ContractCall::Desert(DesertExit::DesertExitCalls::refund(
-        DesertExit::refundCall { number, words },
-    ))
+    let call = DesertExit::refundCall { number, words };
+    ContractCall::Desert(Box::new(DesertExit::DesertExitCalls::refund(call)))
 }
