@@ -210,6 +210,9 @@ fn in_desert_a_leaf_leaves_by_its_path_in_the_rebuilt_state() {
     assert_eq!(item["number"], 0);
     let (_, complained) = bench.contracts(1, &desert("4"));
     assert!(complained.contains("at Unix time"), "{complained}");
+    let refund = ["wallet", "refund", key[0], key[1]];
+    let (_, complained) = bench.contracts(1, &refund);
+    assert!(complained.contains("not in Desert"), "{complained}");
     bench.advance(8 * 24 * 3_600);
 
     // Desert is opened and left in one go
@@ -238,6 +241,12 @@ fn in_desert_a_leaf_leaves_by_its_path_in_the_rebuilt_state() {
     let genesis = ["--genesis", "genesis.json"];
     let (left, _) = bench.contracts(0, &[&exit("3")[..], &genesis].concat());
     assert_eq!(left["leaf"], 3);
+    // the forced exit that nobody served gives its fee back, once
+    let (items, _) = bench.contracts(0, &refund);
+    assert_eq!(items[0]["number"], 0);
+    assert_eq!(items[0]["fee_wei"], item["fee_wei"]);
+    let (items, _) = bench.contracts(0, &refund);
+    assert_eq!(items, serde_json::json!([]), "all went back");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod leave;
 mod online;
 mod pay;
 mod receipt;
+mod refund;
 mod settle;
 
 /// Arguments of `quorate wallet`.
@@ -83,6 +84,8 @@ enum WalletCommand {
     },
     /// Leave with everything that a leaf holds: through the inbox, or in Desert by its path in the last proven state
     Exit(leave::ExitArgs),
+    /// Have items undone in Desert that no proven batch consumed: deposits and fees go back
+    Refund(refund::RefundArgs),
 }
 
 #[derive(Serialize)]
@@ -136,6 +139,7 @@ pub(crate) fn run(args: WalletArgs, sources: &Sources, output: Output) -> Outcom
         WalletCommand::Claim(args) => settle::claim_all(&args, output),
         WalletCommand::Force { command } => settle::force(&command, output),
         WalletCommand::Exit(args) => leave::exit(&args, output),
+        WalletCommand::Refund(args) => refund::refund_all(&args, output),
     }
 }
 

@@ -3,7 +3,7 @@
 //! While the Rollup takes batches, the way out is a forced exit through the Inbox. In Desert it is DesertExit, with a path in
 //! the state that is rebuilt here from genesis and the contracts' events: no node of the rollup is asked. Invariants: what the
 //! contract would refuse is told before anything is sent; the leaf's owner is paid, whoever sends. Items that no proven
-//! batch consumed are not its matter.
+//! batch consumed are `refund.rs`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::node::block_on;
 use crate::output::{Output, pairs};
 
 /// The Rollup's number of the mode in which nothing but exits happens.
-const DESERT: u8 = 2;
+pub(super) const DESERT: u8 = 2;
 /// Gas of opening Desert at most.
 const TRIGGER_GAS: u64 = 500_000;
 /// Gas of an exit at most: 17 Poseidon hashes cost a million, and tokens differ.
