@@ -136,9 +136,15 @@ impl World {
         Ok(())
     }
 
+    /// Since when what waits has waited: the next item, or batches without a proof.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let item = self.item(inbox_count(self.proven_counters));
+        let batches = Some(self.waiting_since).filter(|since| *since != 0);
+        item.map(|item| item.time).into_iter().chain(batches).min()
+    }
+
     fn has_waited(&self, limit: u64) -> bool {
-        let is_batch_late = self.waiting_since != 0 && self.now > self.waiting_since + limit;
-        is_batch_late || self.is_item_older_than(limit)
+        self.oldest().is_some_and(|since| self.now > since + limit)
     }
 
     fn is_item_older_than(&self, limit: u64) -> bool {

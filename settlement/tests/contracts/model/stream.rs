@@ -19,6 +19,7 @@ use settlement::bindings::{
 
 use super::batches;
 use super::calls::{ContractCall, Timelock, Verifiers};
+use super::deadlines::{at_deadline, to_desert, wait};
 use super::rollup::proof_of;
 use super::world::{ACTIVE, DESERT, ENFORCED, World, leaf_count};
 
@@ -70,6 +71,11 @@ pub(super) fn draw(
         let call = Rollup::RollupCalls::triggerEnforced(Rollup::triggerEnforcedCall {});
         return Step::Call(actor, U256::ZERO, Box::new(ContractCall::Rollup(call)));
     }
+    if rng.gen_bool(0.7)
+        && let Some(call) = at_deadline(world)
+    {
+        return Step::Call(actor, U256::ZERO, Box::new(call));
+    }
     let call = match (rng.gen_range(0..100), world.mode) {
         (0..14, _) => return item(rng, cast, world, actor),
         (14..18, _) => return Step::Wait(wait(rng, world)),
@@ -120,24 +126,6 @@ pub(super) fn draw(
 
 fn person(rng: &mut ChaCha8Rng, cast: &Cast) -> Address {
     cast.people[rng.gen_range(0..cast.people.len())]
-}
-
-fn wait(rng: &mut ChaCha8Rng, world: &World) -> u64 {
-    let timing = &world.rules.timing;
-    match rng.gen_range(0..20) {
-        0 => timing.proof_window + 1,
-        1 | 2 => timing.enforced + 1,
-        3 => 3 * 24 * 3_600,
-        _ => rng.gen_range(0..400),
-    }
-}
-
-fn to_desert(rng: &mut ChaCha8Rng, world: &World) -> Step {
-    if rng.r#gen() {
-        return Step::Wait(world.rules.timing.desert + 1);
-    }
-    let call = Rollup::RollupCalls::triggerDesert(Rollup::triggerDesertCall {});
-    Step::Call(0, U256::ZERO, Box::new(ContractCall::Rollup(call)))
 }
 
 /// A deposit or a forced operation, with the fee or a wrong one.
