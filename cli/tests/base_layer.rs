@@ -3,7 +3,8 @@
 //!
 //! No node runs: nothing here needs one. What nodes do with it is tested in `sequencer`, what contracts do in `settlement`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -80,6 +81,29 @@ impl Bench {
     fn contracts(&self, code: i32, words: &[&str]) -> (Value, String) {
         let more = ["--base-layer", &self.url, "--deployment", "deployment.json"];
         self.run(code, &[words, &more].concat())
+    }
+
+    /// The next block comes so many seconds later, and at once.
+    fn advance(&self, seconds: u64) {
+        let address = self.url.strip_prefix("http://").expect("a URL");
+        let address = address.trim_end_matches('/');
+        let increase = serde_json::json!({ "method": "evm_increaseTime", "params": [seconds] });
+        let mine = serde_json::json!({ "method": "evm_mine", "params": [] });
+        for mut call in [increase, mine] {
+            call["jsonrpc"] = "2.0".into();
+            call["id"] = 1.into();
+            let body = call.to_string();
+            let request = format!(
+                "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            stream.write_all(request.as_bytes()).expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("it answers");
+            assert!(answer.contains("\"result\""), "{answer}");
+        }
     }
 
     fn deploy(&self, code: i32, more: &[&str]) -> (Value, String) {
@@ -167,6 +191,62 @@ fn contracts_are_deployed_once_and_money_enters_without_a_node() {
         (&served["mode"], &served["waiting"]),
         (&"active".into(), &3.into())
     );
+}
+
+#[test]
+fn in_desert_a_leaf_leaves_by_its_path_in_the_rebuilt_state() {
+    let bench = Bench::serve();
+    bench.run(0, &["genesis", "new", "genesis.json"]);
+    bench.deploy(0, &["--l1-key", "development:0"]);
+    let key = ["--l1-key", "development:3"];
+    let exit = |leaf: &'static str| ["wallet", "exit", "--from", leaf, key[0], key[1]];
+    let desert = |leaf| [&exit(leaf)[..], &["--desert", "--genesis", "genesis.json"]].concat();
+    let (_, complained) = bench.contracts(2, &[&exit("4")[..], &["--desert"]].concat());
+    assert!(complained.contains("--genesis"), "{complained}");
+    let (_, complained) = bench.contracts(1, &desert("4"));
+    assert!(complained.contains("nothing waits"), "{complained}");
+    // an item enters, and nobody serves it
+    let (item, _) = bench.contracts(0, &exit("4"));
+    assert_eq!(item["number"], 0);
+    let (_, complained) = bench.contracts(1, &desert("4"));
+    assert!(complained.contains("at Unix time"), "{complained}");
+    let refund = ["wallet", "refund", key[0], key[1]];
+    let (_, complained) = bench.contracts(1, &refund);
+    assert!(complained.contains("not in Desert"), "{complained}");
+    bench.advance(8 * 24 * 3_600);
+
+    // Desert is opened and left in one go
+    let (left, _) = bench.contracts(0, &desert("4"));
+    assert_eq!((&left["leaf"], &left["token"]), (&4.into(), &0.into()));
+    let (status, _) = bench.contracts(0, &["base-layer", "status"]);
+    assert_eq!(status["mode"], "desert");
+    let rebuild = [
+        "base-layer",
+        "rebuild",
+        "--genesis",
+        "genesis.json",
+        "--leaf",
+        "4",
+    ];
+    let (rebuilt, _) = bench.contracts(0, &rebuild);
+    assert_eq!(left["amount"], rebuilt["leaves"][0]["balance"]);
+    let (_, complained) = bench.contracts(1, &desert("4"));
+    assert!(complained.contains("has left already"), "{complained}");
+    // leaf 0 collects fees, and there were none
+    let (_, complained) = bench.contracts(1, &desert("0"));
+    assert!(complained.contains("nothing is owed"), "{complained}");
+    let (_, complained) = bench.contracts(1, &desert("4000"));
+    assert!(complained.contains("no leaf 4000"), "{complained}");
+    // in Desert no flag is needed, but the genesis is
+    let genesis = ["--genesis", "genesis.json"];
+    let (left, _) = bench.contracts(0, &[&exit("3")[..], &genesis].concat());
+    assert_eq!(left["leaf"], 3);
+    // the forced exit that nobody served gives its fee back, once
+    let (items, _) = bench.contracts(0, &refund);
+    assert_eq!(items[0]["number"], 0);
+    assert_eq!(items[0]["fee_wei"], item["fee_wei"]);
+    let (items, _) = bench.contracts(0, &refund);
+    assert_eq!(items, serde_json::json!([]), "all went back");
 }
 
 #[test]

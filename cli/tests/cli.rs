@@ -122,6 +122,7 @@ fn every_command_explains_itself_and_knows_json() {
         "wallet force withdraw",
         "wallet force transfer",
         "wallet exit",
+        "wallet refund",
         "base-layer",
         "base-layer serve",
         "base-layer deploy",

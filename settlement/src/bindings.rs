@@ -18,12 +18,13 @@ use alloy_sol_types::{SolCall, SolEvent, SolInterface};
 use ark_bn254::Fr;
 use protocol::account::L1Address;
 use protocol::codec::{field_from_be_bytes, field_to_be_bytes};
+use protocol::number::LeafIndex;
 
 use crate::base_layer::{BaseLayer, BaseLayerError, Call, Log};
 
 pub use batch::{CommittedBatch, commit_and_prove, commit_batch, prove_batch, prune, stored_batch};
 pub use inbox::{EnqueuedItem, enqueue, item_filter, items, overdue_seconds, rolling_at};
-pub use money::{Claim, claim};
+pub use money::{Claim, LeafExit, claim, desert_from, item_refund, leaf_exit};
 pub use seats::{hand_over, pack_seats, pack_signers, registration_digest};
 pub use solidity::{
     Bridge, Certificate, DesertExit, Events, Header, Inbox, Leaf, Reverts, Rollup, StoredBatch,
@@ -58,6 +59,9 @@ pub enum BindingError {
     /// A request that the Inbox has no function for.
     #[error("an item of unknown kind cannot be enqueued")]
     UnknownKind,
+    /// A leaf that the state does not have.
+    #[error("the state has no leaf {0}")]
+    NoLeaf(LeafIndex),
     /// A withdrawal that is not in the batch.
     #[error("batch {batch} has no withdrawal {index}")]
     NoWithdrawal {

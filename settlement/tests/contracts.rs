@@ -5,8 +5,12 @@
 
 #[path = "contracts/batch.rs"]
 mod batch;
+#[path = "contracts/exodus.rs"]
+mod exodus;
 #[path = "contracts/finality.rs"]
 mod finality;
+#[path = "contracts/model.rs"]
+mod model;
 #[path = "contracts/outsider.rs"]
 mod outsider;
 #[path = "contracts/posting.rs"]
@@ -15,6 +19,8 @@ mod posting;
 mod rebuilding;
 #[path = "contracts/refused.rs"]
 mod refused;
+#[path = "contracts/rough.rs"]
+mod rough;
 #[path = "contracts/settled.rs"]
 mod settled;
 #[path = "contracts/stage.rs"]

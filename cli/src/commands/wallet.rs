@@ -17,9 +17,11 @@ use crate::secret::SecretSource;
 use crate::wallet::address::parse_l1_address;
 use crate::wallet::keystore::{Identity, Keystore, SEED_BYTES, default_path};
 
+mod leave;
 mod online;
 mod pay;
 mod receipt;
+mod refund;
 mod settle;
 
 /// Arguments of `quorate wallet`.
@@ -80,8 +82,10 @@ enum WalletCommand {
         #[command(subcommand)]
         command: settle::ForceCommand,
     },
-    /// Leave with everything that a leaf holds, through the inbox of the base layer
-    Exit(settle::ForceArgs),
+    /// Leave with everything that a leaf holds: through the inbox, or in Desert by its path in the last proven state
+    Exit(leave::ExitArgs),
+    /// Have items undone in Desert that no proven batch consumed: deposits and fees go back
+    Refund(refund::RefundArgs),
 }
 
 #[derive(Serialize)]
@@ -134,7 +138,8 @@ pub(crate) fn run(args: WalletArgs, sources: &Sources, output: Output) -> Outcom
         WalletCommand::Deposit(args) => settle::deposit(&connection, &args, output),
         WalletCommand::Claim(args) => settle::claim_all(&args, output),
         WalletCommand::Force { command } => settle::force(&command, output),
-        WalletCommand::Exit(args) => settle::exit(&args, output),
+        WalletCommand::Exit(args) => leave::exit(&args, output),
+        WalletCommand::Refund(args) => refund::refund_all(&args, output),
     }
 }
 

@@ -4,7 +4,7 @@
 //! `tests/tests/final_proof.rs` reads this file too: it makes the real proof of this batch.
 
 use alloy_primitives::{Address, U256};
-use protocol::account::{L1Address, LeafKey};
+use protocol::account::{L1Address, Leaf, LeafKey};
 use protocol::block::Block;
 use protocol::checkpoint::{BatchCommitment, Checkpoint, SignedCommitment};
 use protocol::inbox::{InboxKind, InboxRequest};
@@ -55,15 +55,21 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(rollup: Address) -> Self {
+        Self::among(rollup, &[], &[])
+    }
+
+    /// The same batch on a chain with more leaves, consuming more items after the two.
+    pub(crate) fn among(rollup: Address, others: &[Leaf], more: &[InboxRequest]) -> Self {
         let mut leaves: Vec<_> = (0..4).map(|n| leaf(n, 0, 5_000 * MILLI_ETHER)).collect();
         leaves[3].l1_owner = l1_address(account(2).address());
+        leaves.extend_from_slice(others);
         let mut world = World::new(leaves, 4);
         world.genesis.rollup = l1_address(rollup);
         world.genesis.reference_string = STRING.to_owned();
         world.domain = world.genesis.domain();
         world.tip = world.genesis.tip();
 
-        let items = vec![deposit(), forced_exit()];
+        let items = [&[deposit(), forced_exit()], more].concat();
         let state = world.state.clone();
         let start = Threaded::batch_start(state.root(), state.leaf_count(), Height(0), 0);
         let drafter = Drafter {
@@ -135,6 +141,7 @@ impl Batch {
     /// Wei of all balances of genesis.
     pub(crate) fn genesis_wei(&self) -> U256 {
         let leaves = self.world.genesis.leaves.iter();
+        let leaves = leaves.filter(|leaf| leaf.token == TokenId(0));
         leaves.map(|leaf| U256::from(leaf.balance.get())).sum()
     }
 }

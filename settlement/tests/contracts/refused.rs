@@ -14,7 +14,7 @@ use crate::batch::prover;
 use crate::stage::Stage;
 
 /// The contract's error for a call, which must not succeed.
-async fn refusal(stage: &Stage, to: Address, input: &Bytes) -> RevertsErrors {
+pub(crate) async fn refusal(stage: &Stage, to: Address, input: &Bytes) -> RevertsErrors {
     match stage.ask(to, input).await {
         Err(BaseLayerError::Reverted { data }) => revert(&data).expect("an error of ours"),
         other => panic!("it must revert: {other:?}"),

@@ -75,6 +75,15 @@ impl Stage {
 
     /// With the code of this verifier.
     pub(crate) async fn with_verifier(code: impl FnOnce(&Batch) -> VerifierCode) -> Self {
+        Self::with_config(Batch::new, code, |_| {}).await
+    }
+
+    /// With the batch of this Rollup, the code of this verifier and a changed configuration.
+    pub(crate) async fn with_config(
+        batch: impl FnOnce(Address) -> Batch,
+        code: impl FnOnce(&Batch) -> VerifierCode,
+        change: impl FnOnce(&mut DeploymentConfig),
+    ) -> Self {
         let chain = EmbeddedChain::start(EmbeddedConfig {
             finality: Finality::Depths {
                 safe: 32,
@@ -84,12 +93,13 @@ impl Stage {
         });
         let deployer = account(0);
         let foretold = Deployment::foretold(deployer.address(), 0);
-        let batch = Batch::new(foretold.rollup);
+        let batch = batch(foretold.rollup);
         let verifier = verifier(code(&batch));
-        let config = DeploymentConfig {
+        let mut config = DeploymentConfig {
             fund_wei: batch.genesis_wei(),
             ..DeploymentConfig::suggested(deployer.address(), verifier)
         };
+        change(&mut config);
         let plan = DeploymentPlan::new(&batch.world.genesis, deployer.address(), &config);
         let plan = plan.expect("a good plan");
         let made = deploy(&chain, &deployer, &plan, &pace()).await;
@@ -120,6 +130,17 @@ impl Stage {
         value: U256,
         input: &Bytes,
     ) -> Receipt {
+        self.send(from, TxKind::Call(to), value, input).await
+    }
+
+    /// Creates a contract by a development account; its address.
+    pub(crate) async fn create(&self, from: usize, code: &Bytes) -> Address {
+        let receipt = self.send(from, TxKind::Create, U256::ZERO, code).await;
+        assert!(receipt.succeeded, "creation");
+        receipt.created.expect("it creates")
+    }
+
+    async fn send(&self, from: usize, to: TxKind, value: U256, input: &Bytes) -> Receipt {
         let signer = account(from);
         let nonce = self.chain.nonce(signer.address(), NonceAt::Pending).await;
         let content = TxEip1559 {
@@ -128,7 +149,7 @@ impl Stage {
             gas_limit: GAS,
             max_fee_per_gas: 100_000_000_000,
             max_priority_fee_per_gas: 1_000_000_000,
-            to: TxKind::Call(to),
+            to,
             value,
             input: input.clone(),
             ..TxEip1559::default()

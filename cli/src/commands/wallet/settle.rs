@@ -74,15 +74,15 @@ pub(super) struct ClaimArgs {
 #[derive(Debug, Args)]
 pub(super) struct ForceArgs {
     #[command(flatten)]
-    contracts: ContractsArgs,
+    pub(super) contracts: ContractsArgs,
     #[command(flatten)]
-    payer: PayerArgs,
+    pub(super) payer: PayerArgs,
     /// Leaf that the payer owns
     #[arg(long, value_name = "INDEX")]
-    from: u32,
+    pub(super) from: u32,
     /// Token of the leaf
     #[arg(long, value_name = "TOKEN", default_value_t = 0)]
-    token: u32,
+    pub(super) token: u32,
 }
 
 /// What `quorate wallet force` puts into the inbox.
@@ -131,7 +131,8 @@ struct Claimed {
     transaction: Option<String>,
 }
 
-fn request(kind: InboxKind, owner: Address) -> InboxRequest {
+/// A request of this kind by this sender; everything else is zero.
+pub(super) fn request(kind: InboxKind, owner: Address) -> InboxRequest {
     InboxRequest {
         kind: Some(kind),
         from: LeafIndex(0),
@@ -145,7 +146,7 @@ fn request(kind: InboxKind, owner: Address) -> InboxRequest {
 }
 
 /// Enqueues a request and says where it stands.
-async fn enter(
+pub(super) async fn enter(
     (contracts, payer): (&ContractsArgs, &PayerArgs),
     what: &str,
     request: &InboxRequest,
@@ -266,29 +267,6 @@ pub(super) fn force(command: &ForceCommand, output: Output) -> Outcome {
             (args, InboxKind::ForcedTransfer, *amount, *to)
         }
     };
-    forced(args, kind, amount, to, "nothing was forced", output)
-}
-
-/// Leaves with everything that a leaf holds.
-pub(super) fn exit(args: &ForceArgs, output: Output) -> Outcome {
-    forced(
-        args,
-        InboxKind::ForcedExit,
-        Amount::ZERO,
-        0,
-        "no exit was begun",
-        output,
-    )
-}
-
-fn forced(
-    args: &ForceArgs,
-    kind: InboxKind,
-    amount: Amount,
-    to: u32,
-    what: &str,
-    output: Output,
-) -> Outcome {
     let payer = args.payer.l1_key.signer()?.address();
     let request = InboxRequest {
         from: LeafIndex(args.from),
@@ -299,7 +277,7 @@ fn forced(
     };
     block_on(enter(
         (&args.contracts, &args.payer),
-        what,
+        "nothing was forced",
         &request,
         output,
     ))
