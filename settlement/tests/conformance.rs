@@ -1,9 +1,10 @@
 //! One suite for every base layer: what `BaseLayer` promises, asked of the embedded chain, of the same chain
-//! over JSON-RPC, and of anvil.
+//! over JSON-RPC, of anvil, and of EthereumJS under a consensus client that the tests play.
 //!
 //! The suite (`conformance/suite.rs`) knows the trait and a driver that makes blocks and branches; the
-//! benches below it start the chains. anvil comes from npm through `make setup`; where it is missing, its
-//! tests fail and say so. What only the embedded chain promises (finality that holds) is tested at the end.
+//! benches below it start the chains. anvil and EthereumJS come from npm through `make setup`; where one is missing, its
+//! tests fail and say so. What one chain alone promises or shows is tested beside its bench: finality that holds
+//! (embedded), finality that somebody else decides (EthereumJS).
 
 #[path = "conformance/anvil.rs"]
 mod anvil;
@@ -11,6 +12,8 @@ mod anvil;
 mod bench;
 #[path = "conformance/embedded.rs"]
 mod embedded;
+#[path = "conformance/ethereumjs.rs"]
+mod ethereumjs;
 #[path = "conformance/probe.rs"]
 mod probe;
 #[path = "conformance/served.rs"]
@@ -37,6 +40,12 @@ macro_rules! on_every_chain {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
             async fn $fact() {
                 crate::suite::$fact(&crate::anvil::Anvil::start().await).await;
+            })+
+        }
+        mod ethereumjs_chain {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+            async fn $fact() {
+                crate::suite::$fact(&crate::ethereumjs::EthereumJs::start().await).await;
             })+
         }
     };
