@@ -48,6 +48,16 @@ pub enum ChainRebuildError {
         /// Of the base layer.
         found_chain: u64,
     },
+    /// The contracts are newer.
+    #[error(
+        "read up to block {end}, and the contracts begin with block {first}; wait until that block is there, or final"
+    )]
+    TooEarly {
+        /// The last block.
+        end: u64,
+        /// In the deployment file.
+        first: u64,
+    },
     /// Another genesis than the contract's.
     #[error(
         "genesis has state root {genesis:#x} and the Rollup began with {rollup:#x}; name the genesis of this chain"
@@ -196,6 +206,12 @@ async fn replay(
     let block = read_history(layer, file, last, &mut take).await?;
     if let Some(error) = replay.failure {
         return Err(error);
+    }
+    if block < file.first_block {
+        return Err(ChainRebuildError::TooEarly {
+            end: block,
+            first: file.first_block,
+        });
     }
     let (ours, proven, mut chain) = (replay.root, replay.proven, replay.chain);
     let rollup = view(layer, last, file.rollup, &Rollup::provenRootCall {}).await?;

@@ -18,7 +18,10 @@ use settlement::{
     deploy::DeploymentFile,
 };
 
-use crate::{setup::key, stage::Stage};
+use crate::{
+    setup::key,
+    stage::{Stage, owner_account},
+};
 
 /// The development account that settles.
 const SETTLER: usize = 4;
@@ -61,7 +64,9 @@ impl Settled {
     /// Enqueues an item by a development account.
     pub(crate) async fn enqueue(&mut self, from: usize, request: InboxRequest) {
         self.stage.enqueue(from, &request).await;
-        self.items.push(request);
+        // the Inbox notes who sent it
+        let owner = owner_account(from);
+        self.items.push(InboxRequest { owner, ..request });
     }
 
     fn entry(&self, transaction: Transaction) -> Entry {
