@@ -193,7 +193,8 @@ async fn four_validators_that_lost_everything_go_on_from_the_base_layer_and_sett
     for number in 0..COUNT {
         set.wait_for_height(number, last.0 + 3).await;
         let status = set.client(number).status().await.unwrap();
-        assert_eq!((status.rebuilt, status.batch_open), (None, 4));
+        // the first block has the time of genesis, and what it holds may seal with the second
+        assert!(status.rebuilt.is_none() && status.batch_open >= 4);
     }
     // the deposit that waited comes again from the base layer, and the leaf's nonce is that of batch 2
     let id = set
@@ -225,14 +226,14 @@ async fn four_validators_that_lost_everything_go_on_from_the_base_layer_and_sett
             .unwrap()
     };
     for _ in 0..600 {
-        if committed().await == 4 {
+        if committed().await >= 4 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert_eq!(committed().await, 4);
+    assert!(committed().await >= 4);
     let batch = set.client(2).batch(Some(4)).await.unwrap();
-    chain.prove_newest().await;
+    chain.prove(4).await;
     stage.finalize().await;
     let after = rebuilt(&chain).await;
     assert_eq!((after.batches, after.inbox_count), (4, 3));

@@ -119,7 +119,7 @@ impl Settled {
         let set = &self.world.genesis.validators;
         let input = commit_batch(&checkpoint, &finished.words, set).unwrap();
         self.send(input).await;
-        self.prove_newest().await;
+        self.prove(self.batches).await;
     }
 
     async fn send(&self, input: Bytes) {
@@ -131,8 +131,8 @@ impl Settled {
         assert!(receipt.succeeded, "the Rollup refuses it");
     }
 
-    /// Proves the batch that was committed last; no verifier looks at the proof.
-    pub(crate) async fn prove_newest(&self) {
+    /// Proves a batch that was committed; no verifier looks at the proof.
+    pub(crate) async fn prove(&self, batch: u64) {
         let (chain, mut number) = (&self.stage.chain, self.stage.head().await.number);
         let stored = loop {
             let header = chain.header(BlockAt::Number(number)).await.unwrap();
@@ -141,7 +141,8 @@ impl Settled {
             let mut read = logs
                 .iter()
                 .map(|log| event::<Events::BatchCommitted>(log).unwrap());
-            if let Some(found) = read.find_map(|found| found) {
+            let is_it = |found: &Events::BatchCommitted| found.batchNumber == batch;
+            if let Some(found) = read.find_map(|found| found.filter(is_it)) {
                 break found.batch;
             }
             number -= 1;
