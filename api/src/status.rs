@@ -297,6 +297,16 @@ pub struct BaseLayerStatus {
     pub trouble: Option<String>,
 }
 
+/// Where a rebuilt state comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebuiltJson {
+    /// The proven batch after which it is.
+    pub batch: u64,
+    /// Final block of the base layer up to which was read.
+    pub base_layer_block: u64,
+}
+
 /// What the node is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -345,6 +355,9 @@ pub struct NodeStatus {
     pub batch_certified: u64,
     /// Height of the first block that this node has: 1, or more if it was started from a snapshot, pruned or restarted.
     pub blocks_from: u64,
+    /// Where the state comes from, if this node serves one that was rebuilt from the base layer and orders nothing; absent
+    /// otherwise.
+    pub rebuilt: Option<RebuiltJson>,
     /// Set while this node cannot catch up: no peer has the next block any more, and peers keep blocks from this height.
     /// Start it from a snapshot (docs/snapshots.md).
     pub peers_keep_from: Option<u64>,

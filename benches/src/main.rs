@@ -7,6 +7,7 @@ mod demo;
 mod native;
 mod ordering;
 mod proving;
+mod rebuilding;
 mod report;
 mod rpc;
 mod settlement;
@@ -18,7 +19,7 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 13] = [
+const GROUPS: [Group; 14] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
@@ -31,6 +32,7 @@ const GROUPS: [Group; 13] = [
     ("proving", proving::rows),
     ("verify", proving::verify_rows),
     ("settlement", settlement::rows),
+    ("rebuild", rebuilding::rows),
     ("demo", demo::rows),
 ];
 

@@ -14,9 +14,10 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256};
 use clap::Args;
 use protocol::genesis::Genesis;
+use protocol::number::BatchNumber;
 use settlement::bindings::{self, BindingError};
 use settlement::deploy::DeploymentFile;
-use settlement::rebuild::{ChainRebuildError, RebuiltChain, rebuild};
+use settlement::rebuild::{ChainRebuildError, RebuiltChain, rebuild, rebuild_until};
 use settlement::{
     BaseLayer, BaseLayerError, BlockAt, Call, Culprit, EthereumClient, EthereumConfig, Intent,
     Progress, Receipt, Submitter, SubmitterConfig, SubmitterError, TransactionSigner,
@@ -173,9 +174,31 @@ pub(crate) async fn rebuilt(
     file: &DeploymentFile,
     genesis: &Genesis,
 ) -> Result<RebuiltChain, CliError> {
-    let what = "the state cannot be rebuilt";
     let chain = rebuild(layer, file, genesis, head(layer).await?).await;
-    chain.map_err(|error| match error {
+    chain.map_err(rebuild_error)
+}
+
+/// The same in the newest final block, which nothing takes back; after batch `until`, if one is named.
+///
+/// # Errors
+/// As [`rebuilt`], and `Invalid` for a batch that no final block has proven.
+pub(crate) async fn rebuilt_final(
+    layer: &dyn BaseLayer,
+    file: &DeploymentFile,
+    genesis: &Genesis,
+    until: Option<BatchNumber>,
+) -> Result<RebuiltChain, CliError> {
+    let last = block(layer, BlockAt::Finalized, "no block is final").await?;
+    let chain = match until {
+        Some(until) => rebuild_until(layer, file, genesis, last, until).await,
+        None => rebuild(layer, file, genesis, last).await,
+    };
+    chain.map_err(rebuild_error)
+}
+
+fn rebuild_error(error: ChainRebuildError) -> CliError {
+    let what = "the state cannot be rebuilt";
+    match error {
         ChainRebuildError::Binding(error) => binding_error(what, &error),
         error => CliError::new(
             Exit::Invalid,
@@ -183,7 +206,7 @@ pub(crate) async fn rebuilt(
             error,
             "check genesis and deployment file",
         ),
-    })
+    }
 }
 
 /// Reads a deployment file.
@@ -223,13 +246,15 @@ pub(crate) async fn connect(url: &str, chain_id: u64) -> Result<Arc<dyn BaseLaye
 /// # Errors
 /// The base layer's.
 pub(crate) async fn head(layer: &dyn BaseLayer) -> Result<B256, CliError> {
-    let what = "the head of the base layer is not known";
-    let head = layer
-        .header(BlockAt::Latest)
-        .await
-        .map_err(|error| layer_error(what, &error))?;
-    let none = || CliError::new(Exit::Unavailable, what, "it has no block", "try again");
-    Ok(head.ok_or_else(none)?.hash())
+    block(layer, BlockAt::Latest, "it has no block").await
+}
+
+async fn block(layer: &dyn BaseLayer, at: BlockAt, none: &str) -> Result<B256, CliError> {
+    let what = "the newest block of the base layer is not known";
+    let found = layer.header(at).await;
+    let found = found.map_err(|error| layer_error(what, &error))?;
+    let none = || CliError::new(Exit::Unavailable, what, none, "try again");
+    Ok(found.ok_or_else(none)?.hash())
 }
 
 /// Sends a call and waits until it is in a block.

@@ -11,7 +11,7 @@ use std::sync::{
 /// Environment variable that arms a point.
 pub const VARIABLE: &str = "QUORATE_FAILPOINT";
 
-/// Every point, for the crash test and its documentation.
+/// Every point of a running node, for the crash test and its documentation.
 pub const POINTS: [&str; 8] = [
     "admission.before_write",
     "admission.after_write",
@@ -22,6 +22,9 @@ pub const POINTS: [&str; 8] = [
     "proof.before_write",
     "proof.after_write",
 ];
+
+/// Points of making a database from a restart certificate or from the base layer.
+pub const REBUILD_POINTS: [&str; 2] = ["rebuild.before_write", "rebuild.after_write"];
 
 struct Armed {
     name: String,
@@ -48,7 +51,9 @@ pub(crate) fn arm(is_development: bool) {
                     "FAILPOINT ARMED: this node will abort itself"
                 );
             }
-            None => tracing::warn!(wish, known = ?POINTS, "failpoint ignored: expected NAME:N"),
+            None => {
+                tracing::warn!(wish, known = ?(POINTS, REBUILD_POINTS), "failpoint ignored: expected NAME:N");
+            }
         }
         armed
     });
@@ -57,7 +62,8 @@ pub(crate) fn arm(is_development: bool) {
 fn parse(wish: &str) -> Option<Armed> {
     let (name, pass) = wish.split_once(':')?;
     let left = pass.parse().ok().filter(|pass| *pass > 0)?;
-    POINTS.contains(&name).then(|| Armed {
+    let is_known = POINTS.contains(&name) || REBUILD_POINTS.contains(&name);
+    is_known.then(|| Armed {
         name: name.to_owned(),
         left: AtomicU64::new(left),
     })
@@ -81,6 +87,7 @@ mod tests {
     #[test]
     fn only_known_points_with_a_pass_are_armed() {
         assert!(parse("block.before_write:3").is_some());
+        assert!(parse("rebuild.after_write:1").is_some());
         for wish in [
             "block.before_write",
             "block.before_write:0",

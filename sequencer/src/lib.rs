@@ -27,6 +27,7 @@ mod observed;
 mod promises;
 mod proving;
 mod pruning;
+mod rebuilt;
 mod relay;
 mod restart;
 mod rpc;
@@ -45,9 +46,12 @@ pub use config::{
     StorageConfig,
 };
 pub use consensus::ConsensusError;
-pub use failpoint::{POINTS as FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE};
+pub use failpoint::{
+    POINTS as FAILPOINTS, REBUILD_POINTS as REBUILD_FAILPOINTS, VARIABLE as FAILPOINT_VARIABLE,
+};
 pub use node::{Node, NodeError, Starting};
 pub use proving::{AggregationKeys, PlonkVerifier, ProofVerifier, RocksQueue};
+pub use rebuilt::{NotRebuilt, check_unmade, make_rebuilt};
 pub use restart::{RestartPoint, RestartRefusal, make_restarted, sign_restart};
 pub use sets::{GenesisSet, OtherSet, SET_FILE_BYTES_MAX, SetFileError, SetSource, parse_sets};
 pub use snapshot::{SnapshotError, SnapshotInfo, check_snapshot, make_snapshot, restore_snapshot};

@@ -1,5 +1,7 @@
 //! Starting, running and stopping everything. The first component that stops, stops the node.
 
+mod state_only;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -40,7 +42,7 @@ use crate::{
     pruning::{Pruner, run_pruning},
     relay::{News, Outlet, Relay, run_reach, run_tell},
     rpc::{Health, PublicApi, serve_jobs, serve_public},
-    sets::{OtherSet, SetsError},
+    sets::{GenesisSet, OtherSet, SetSource, SetsError},
     settling::{Settling, run_settling},
     snapshot::{SnapshotKeeper, run_snapshots},
     soft::{Soft, SoftRules, run_soft},
@@ -235,6 +237,34 @@ fn keep_storage(
     }
 }
 
+/// Ends with the first of the two servers.
+fn spawn_servers(
+    components: &mut JoinSet<Component>,
+    [public, jobs]: [&ServerHandle; 2],
+    cancelled: &CancellationToken,
+) {
+    for (name, handle) in [("rpc", public.clone()), ("jobs rpc", jobs.clone())] {
+        let token = cancelled.clone();
+        components.spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => (name, Ok(())),
+                () = handle.stopped() => (name, Ok(())),
+            }
+        });
+    }
+}
+
+fn listen_error(
+    what: &'static str,
+    address: SocketAddr,
+) -> impl FnOnce(std::io::Error) -> NodeError {
+    move |source| NodeError::Listen {
+        what,
+        address,
+        source,
+    }
+}
+
 impl Node {
     /// Opens or makes the database, checks it, and starts every component. Needs a multi-threaded tokio runtime.
     ///
@@ -256,7 +286,10 @@ impl Node {
                 .await
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?
         };
-        opened.serve(config).await
+        match opened.shared.store.rebuilt()? {
+            None => opened.serve(config).await,
+            Some(rebuilt) => opened.serve_state(config, rebuilt).await,
+        }
     }
 
     /// Address of the public interface.
@@ -271,13 +304,13 @@ impl Node {
         self.jobs_address
     }
 
-    /// Where other validators' engines reach this one.
+    /// Where other validators' engines reach this one; port 0 if it serves a rebuilt state only.
     #[must_use]
     pub fn engine_address(&self) -> SocketAddr {
         self.engine_address
     }
 
-    /// Where other nodes' gossip reaches this one.
+    /// Where other nodes' gossip reaches this one; port 0 if it serves a rebuilt state only.
     #[must_use]
     pub fn gossip_address(&self) -> SocketAddr {
         self.gossip_address
@@ -391,7 +424,12 @@ impl Opened {
         let entries = store.read_for_start()?;
         let (state, tip) = store.load_state(&config.genesis)?;
         let constants = ChainConstants::new(&config.genesis);
-        let decided = Decided::load(&store, &constants.domain, &*config.sets, (&tip, &state))?;
+        // nobody knows the sets above a rebuilt state, and nothing there is certified
+        let sets: &dyn SetSource = match store.rebuilt()? {
+            Some(_) => &GenesisSet,
+            None => &*config.sets,
+        };
+        let decided = Decided::load(&store, &constants.domain, sets, (&tip, &state))?;
         let events = Events::new();
         let mut pool = Mempool::new(config.mempool.clone());
         for (sequence, pending) in store.pending()? {
@@ -518,13 +556,6 @@ impl Opened {
         let api = PublicApi::new(&config, shared.clone(), parts, requests)
             .settling(settling.clone())
             .promising((!config.is_follower).then_some(promises));
-        let listen_error = |what, address| {
-            move |source| NodeError::Listen {
-                what,
-                address,
-                source,
-            }
-        };
         let public = serve_public(&config.rpc, api, health.clone())
             .await
             .map_err(listen_error("JSON-RPC", config.rpc.listen))?;
@@ -673,18 +704,7 @@ impl Opened {
             };
             ("proof queue", result)
         });
-        for (name, handle) in [
-            ("rpc", public.handle.clone()),
-            ("jobs rpc", jobs.handle.clone()),
-        ] {
-            let token = cancelled.clone();
-            components.spawn(async move {
-                tokio::select! {
-                    () = token.cancelled() => (name, Ok(())),
-                    () = handle.stopped() => (name, Ok(())),
-                }
-            });
-        }
+        spawn_servers(&mut components, [&public.handle, &jobs.handle], &cancelled);
         health.set_ready(true);
         tracing::info!(rpc = %public.address, jobs = %jobs.address, time_ms = now_ms(), "node started");
         Ok(Node {

@@ -1,7 +1,8 @@
 //! What operators do when a chain must go on and nobody has its history, or when a batch was proven that it never certified
 //! (`sequencing.md`, "Recovery"; `docs/restart.md` is for them).
 //!
-//! Each validator rebuilds the end of the last batch from genesis and the words that batches published, signs a
+//! Each validator rebuilds the end of the last batch from genesis and the words that batches published (their bundles have
+//! them, and the base layer), signs a
 //! [`Restart`] through its guard, and makes a new database from the certificate. Invariants: a key that has signed a
 //! restart never signs at or below its last height again; a database is made only from a certificate of the chain's set
 //! and exactly the state it names, and never in the place of another. What this module does not do: decide where to
@@ -20,8 +21,10 @@ use protocol::{
     validator::ValidatorKey,
     words::Words,
 };
+use settlement::rebuild::RebuiltChain;
 
 use crate::{
+    failpoint,
     guard::{GuardError, SigningGuard},
     node::agreement_dir,
     storage::{StorageError, Store},
@@ -109,6 +112,12 @@ impl RestartPoint {
         })
     }
 
+    /// The batch.
+    #[must_use]
+    pub fn batch(&self) -> BatchNumber {
+        self.batch
+    }
+
     /// What a restart names of it.
     #[must_use]
     pub fn end(&self) -> BatchEnd<'_> {
@@ -117,6 +126,18 @@ impl RestartPoint {
             state: &self.state,
             published_height: self.published_height,
             inbox_count: self.inbox_count,
+        }
+    }
+}
+
+impl From<RebuiltChain> for RestartPoint {
+    /// The end of the last batch that was rebuilt from the base layer.
+    fn from(chain: RebuiltChain) -> Self {
+        Self {
+            batch: BatchNumber(chain.batches),
+            state: chain.state,
+            published_height: chain.height,
+            inbox_count: chain.inbox_count,
         }
     }
 }
@@ -163,6 +184,7 @@ pub fn make_restarted(
     certificate.verify(&genesis.domain(), &genesis.validators)?;
     let end = point.end();
     certificate.restart.check(&end)?;
+    failpoint::arm(genesis.is_development());
     Store::make_restarted(data_dir, genesis, &end, certificate)?;
     Ok(())
 }

@@ -20,6 +20,7 @@ mod open;
 mod prefix;
 mod promises;
 mod queue;
+mod rebuilt;
 mod record;
 mod restart;
 mod restored;
@@ -45,6 +46,7 @@ pub use open::{Checked, check_database};
 #[cfg(test)]
 pub(crate) use prefix::write_prefix;
 pub(crate) use promises::PromisedRecord;
+pub(crate) use rebuilt::RebuiltRecord;
 pub(crate) use record::{
     BatchRecord, CheckpointRecord, FinalProofRecord, JobRecord, OpenBatchRecord, PendingRecord,
     ProvenRecord, StoredBlock, TipRecord, TransactionRecord, Undo,

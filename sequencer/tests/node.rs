@@ -26,12 +26,16 @@ mod missing;
 mod observe;
 #[path = "node/promises.rs"]
 mod promises;
+#[path = "node/rebuilding.rs"]
+mod rebuilding;
 #[path = "node/restart.rs"]
 mod restart;
 #[path = "node/restored.rs"]
 mod restored;
 #[path = "node/set.rs"]
 mod set;
+#[path = "node/settled.rs"]
+mod settled;
 #[path = "node/snapshots.rs"]
 mod snapshots;
 #[path = "../src/base_layer/tests/stage.rs"]

@@ -3,19 +3,23 @@
 //! Batches are applied in the order in which they were proven, from the words that their commits published. Invariants: each batch
 //! begins with the root that the one before left, and ends with the root that the contract proved; the result has the
 //! root that the Rollup holds in the state of the same block. A batch that is committed and not proven changes nothing here.
+//! Who wants the end of an earlier batch ([`rebuild_until`]) gets it under the same check: of the batches after it the chain
+//! of roots is followed, without their words.
 //!
 //! Source: `settlement.md`, "L2BEAT checklist" (the node rebuilds the state from L1 alone).
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use protocol::genesis::Genesis;
 use protocol::number::{BatchNumber, Height};
 use protocol::rebuild::{RebuildError, apply_words};
 use protocol::state::State;
 
 use crate::base_layer::BaseLayer;
-use crate::bindings::{BindingError, CommittedBatch, EnqueuedItem, Rollup, integer, view};
+use crate::bindings::{
+    BindingError, CommittedBatch, EnqueuedItem, Rollup, address, integer, l1_address, view,
+};
 use crate::deploy::DeploymentFile;
 use crate::history::{SettledEvent, read_history};
 
@@ -29,6 +33,31 @@ pub enum ChainRebuildError {
     /// The base layer, or an event that is not in its form.
     #[error(transparent)]
     Binding(#[from] BindingError),
+    /// Contracts of another rollup, or on another chain.
+    #[error(
+        "genesis is of Rollup {expected} on chain {chain_id}, and the deployment names {found} on chain {found_chain}; use the \
+         deployment file of this chain"
+    )]
+    OtherRollup {
+        /// Of genesis.
+        expected: Address,
+        /// Of genesis.
+        chain_id: u64,
+        /// In the deployment file.
+        found: Address,
+        /// Of the base layer.
+        found_chain: u64,
+    },
+    /// The contracts are newer.
+    #[error(
+        "read up to block {end}, and the contracts begin with block {first}; wait until that block is there, or final"
+    )]
+    TooEarly {
+        /// The last block.
+        end: u64,
+        /// In the deployment file.
+        first: u64,
+    },
     /// Another genesis than the contract's.
     #[error(
         "genesis has state root {genesis:#x} and the Rollup began with {rollup:#x}; name the genesis of this chain"
@@ -69,6 +98,16 @@ pub enum ChainRebuildError {
         /// In the contract.
         rollup: U256,
     },
+    /// A batch is wanted that is not proven yet.
+    #[error(
+        "batch {wanted} is wanted and the last proven one is {proven}; wait until its proof is final, or name an earlier one"
+    )]
+    NotProven {
+        /// Which.
+        wanted: BatchNumber,
+        /// The last that a proof was accepted for.
+        proven: BatchNumber,
+    },
     /// More unproven batches than are kept.
     #[error("more than {WAITING_MAX} batches wait for a proof")]
     TooManyWaiting,
@@ -81,15 +120,15 @@ pub struct RebuiltChain {
     pub state: State,
     /// Height of the last published block.
     pub height: Height,
-    /// Inbox items that proven batches consumed.
+    /// Inbox items that these batches consumed.
     pub inbox_count: u64,
-    /// Batches proven.
+    /// Batches in it.
     pub batches: u64,
     /// Slots of published operations, signed and forced.
     pub operations: u64,
-    /// Bytes published by proven batches.
+    /// Bytes that these batches published.
     pub published_bytes: u64,
-    /// Items that no proven batch has consumed, in order.
+    /// Items that none of these batches has consumed, in order.
     pub waiting: Vec<EnqueuedItem>,
     /// Block of the base layer up to which was read.
     pub block: u64,
@@ -105,8 +144,42 @@ pub async fn rebuild(
     genesis: &Genesis,
     last: B256,
 ) -> Result<RebuiltChain, ChainRebuildError> {
+    replay(layer, (file, genesis), last, None).await
+}
+
+/// Rebuilds the state after batch `until`, which is proven in the past of block `last`; 0 is genesis.
+///
+/// # Errors
+/// [`ChainRebuildError`].
+pub async fn rebuild_until(
+    layer: &dyn BaseLayer,
+    file: &DeploymentFile,
+    genesis: &Genesis,
+    last: B256,
+    until: BatchNumber,
+) -> Result<RebuiltChain, ChainRebuildError> {
+    replay(layer, (file, genesis), last, Some(until)).await
+}
+
+async fn replay(
+    layer: &dyn BaseLayer,
+    (file, genesis): (&DeploymentFile, &Genesis),
+    last: B256,
+    until: Option<BatchNumber>,
+) -> Result<RebuiltChain, ChainRebuildError> {
+    let (found, found_chain) = (file.rollup, layer.chain_id());
+    if l1_address(found) != genesis.rollup || found_chain != genesis.chain_id {
+        return Err(ChainRebuildError::OtherRollup {
+            expected: address(genesis.rollup),
+            chain_id: genesis.chain_id,
+            found,
+            found_chain,
+        });
+    }
     let (state, tip) = (genesis.state(), genesis.tip());
     let mut replay = Replay {
+        root: integer(&state.root()),
+        proven: BatchNumber(0),
         chain: RebuiltChain {
             state,
             height: tip.height,
@@ -117,6 +190,7 @@ pub async fn rebuild(
             waiting: Vec::new(),
             block: 0,
         },
+        until,
         committed: BTreeMap::new(),
         failure: None,
     };
@@ -133,28 +207,42 @@ pub async fn rebuild(
     if let Some(error) = replay.failure {
         return Err(error);
     }
-    let mut chain = replay.chain;
+    if block < file.first_block {
+        return Err(ChainRebuildError::TooEarly {
+            end: block,
+            first: file.first_block,
+        });
+    }
+    let (ours, proven, mut chain) = (replay.root, replay.proven, replay.chain);
+    let rollup = view(layer, last, file.rollup, &Rollup::provenRootCall {}).await?;
+    if ours != rollup {
+        return Err(match proven {
+            BatchNumber(0) => ChainRebuildError::OtherGenesis {
+                genesis: ours,
+                rollup,
+            },
+            _ => ChainRebuildError::OtherEnd { ours, rollup },
+        });
+    }
+    if let Some(wanted) = until.filter(|until| *until > proven) {
+        return Err(ChainRebuildError::NotProven { wanted, proven });
+    }
     chain.block = block;
     let consumed = usize::try_from(chain.inbox_count.saturating_sub(tip.inbox_count));
     chain
         .waiting
         .drain(..consumed.unwrap_or(usize::MAX).min(chain.waiting.len()));
-    let ours = integer(&chain.state.root());
-    let rollup = view(layer, last, file.rollup, &Rollup::provenRootCall {}).await?;
-    if ours == rollup {
-        return Ok(chain);
-    }
-    Err(match chain.batches {
-        0 => ChainRebuildError::OtherGenesis {
-            genesis: ours,
-            rollup,
-        },
-        _ => ChainRebuildError::OtherEnd { ours, rollup },
-    })
+    Ok(chain)
 }
 
 struct Replay {
     chain: RebuiltChain,
+    /// The last batch whose words are applied; all are without one.
+    until: Option<BatchNumber>,
+    /// Root after the newest proven batch.
+    root: U256,
+    /// The newest proven batch.
+    proven: BatchNumber,
     committed: BTreeMap<u64, CommittedBatch>,
     failure: Option<ChainRebuildError>,
 }
@@ -174,10 +262,38 @@ impl Replay {
             }
             SettledEvent::Proven { batch, .. } => {
                 if let Some(committed) = self.committed.remove(&batch) {
-                    self.apply(BatchNumber(batch), &committed)?;
+                    self.prove(BatchNumber(batch), &committed)?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes the next proven batch: it goes on from the root that the one before has left.
+    fn prove(
+        &mut self,
+        batch: BatchNumber,
+        committed: &CommittedBatch,
+    ) -> Result<(), ChainRebuildError> {
+        let began = committed.stored.rootBefore;
+        if self.root != began {
+            let ours = self.root;
+            return Err(match self.proven {
+                BatchNumber(0) => ChainRebuildError::OtherGenesis {
+                    genesis: ours,
+                    rollup: began,
+                },
+                batch => ChainRebuildError::OtherRoot {
+                    batch,
+                    ours,
+                    proven: began,
+                },
+            });
+        }
+        if self.until.is_none_or(|until| batch <= until) {
+            self.apply(batch, committed)?;
+        }
+        (self.root, self.proven) = (committed.stored.rootAfter, batch);
         Ok(())
     }
 
@@ -192,13 +308,6 @@ impl Replay {
             chain.height,
             chain.inbox_count,
         );
-        let began = integer(&before.0.root());
-        if batch == BatchNumber(1) && began != committed.stored.rootBefore {
-            return Err(ChainRebuildError::OtherGenesis {
-                genesis: began,
-                rollup: committed.stored.rootBefore,
-            });
-        }
         let after = apply_words(before, &committed.words);
         let (state, height, inbox_count) =
             after.map_err(|error| ChainRebuildError::Words { batch, error })?;

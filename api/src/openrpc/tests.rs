@@ -246,7 +246,7 @@ fn samples_of_every_answer_fit_their_schema() {
             "version": "0", "height": 1, "block": hash, "timestamp_ms": 1, "root": hash, "leaf_count": 1, "inbox_count": 0, "base_layer": base_layer,
             "mempool_operations": 0, "mempool_bytes": 0, "validators": 4, "weight_total": 4, "weight_faulty_max": 1,
             "weight_quorum": 3, "finality": "halt", "since_block_ms": 1, "role": "observer", "observes_until": 7, "round": 0, "peers": 3,
-            "batch_certified": 0, "blocks_from": 1, "peers_keep_from": null, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,
+            "batch_certified": 0, "blocks_from": 1, "rebuilt": {"batch": 2, "base_layer_block": 9}, "peers_keep_from": null, "batch_open": 1, "batch_sealed": 0, "batch_proven": 0,
             "jobs_queued": 0, "jobs_leased": 0, "uptime_ms": 1,
         }),
     );

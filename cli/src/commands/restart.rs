@@ -2,8 +2,9 @@
 //! that it never certified. `docs/restart.md` says when, in which order, and what is lost.
 //!
 //! Three steps, all offline: each validator signs where the chain goes on, one file is made of the signatures, and each
-//! node makes a new database from it. Bundles are verified before their words are believed. What this command does not
-//! do: choose the last height, or move an old database away.
+//! node makes a new database from it. The batches that stand come as bundles, which are verified before their words are
+//! believed, or from the base layer, which has verified them. What this command does not do: choose the last height, or move
+//! an old database away.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use clap::{Args, Subcommand};
 use protocol::{
     block::BlockId,
     genesis::Genesis,
-    number::Height,
+    number::{BatchNumber, Height},
     restart::{Restart, RestartCertificate, SignedRestart},
 };
 use sequencer::{
@@ -28,7 +29,7 @@ use verifier::{
 use super::sequencer::secp256k1_key;
 use crate::exit::{CliError, Exit, Outcome};
 use crate::output::{Output, pairs};
-use crate::{files, genesis_file};
+use crate::{base_layer, files, genesis_file};
 
 /// One validator's signature.
 const SIGNED: Container = Container {
@@ -79,6 +80,10 @@ struct SignArgs {
     /// Id of the block at that height, if anybody knows it; all must give the same [default: the genesis hash]
     #[arg(long, value_name = "ID")]
     last_block: Option<String>,
+    /// With --base-layer, the batch after which the chain goes on; all must name the same [default: the last that a final
+    /// block has proven]
+    #[arg(long, value_name = "NUMBER", requires = "base_layer")]
+    batch: Option<u64>,
     /// File to write; an existing one is never overwritten
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -118,6 +123,17 @@ struct PointArgs {
     /// Bundle of a batch that stands; repeat it for each batch, from 1 in order. Without any, the chain goes on from genesis
     #[arg(long = "bundle", value_name = "FILE")]
     bundles: Vec<PathBuf>,
+    /// URL of a node of the base layer, where the batches that stand are proven; in place of bundles
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "deployment",
+        conflicts_with = "bundles"
+    )]
+    base_layer: Option<String>,
+    /// File that says where the contracts are, as the deployment wrote it
+    #[arg(long, value_name = "FILE", requires = "base_layer")]
+    deployment: Option<PathBuf>,
     /// Tolerate the insecure development reference string, on a development chain
     #[arg(long)]
     dev: bool,
@@ -181,7 +197,8 @@ fn invalid(what: impl Into<String>, why: impl ToString, todo: &str) -> CliError 
     CliError::new(Exit::Invalid, what, why, todo)
 }
 
-fn refused(what: &str, error: &RestartRefusal) -> CliError {
+/// Why a restart is not signed or applied, with what to do.
+pub(super) fn refused(what: &str, error: &RestartRefusal) -> CliError {
     let (exit, todo) = match error {
         RestartRefusal::Guard(GuardError::Below { .. }) => (
             Exit::Invalid,
@@ -217,16 +234,30 @@ fn not_accepted(path: &Path, error: &FileError) -> CliError {
 }
 
 impl PointArgs {
-    /// Rebuilds the end of the last batch; each bundle is verified first.
-    fn rebuild(&self) -> Result<(Genesis, RestartPoint), CliError> {
+    /// Rebuilds the end of the last batch, or on a base layer that of the batch that is named.
+    fn rebuild(&self, batch: Option<BatchNumber>) -> Result<(Genesis, RestartPoint), CliError> {
         let genesis = genesis_file::load(&self.genesis)?;
-        let mut point = RestartPoint::genesis(&genesis);
+        if let (Some(url), Some(path)) = (&self.base_layer, &self.deployment) {
+            let file = base_layer::load_deployment(path)?;
+            let chain = runtime()?.block_on(async {
+                let layer = base_layer::connect(url, file.chain_id).await?;
+                base_layer::rebuilt_final(&*layer, &file, &genesis, batch).await
+            })?;
+            return Ok((genesis, chain.into()));
+        }
+        let point = self.rebuild_from_bundles(&genesis)?;
+        Ok((genesis, point))
+    }
+
+    /// Each bundle is verified first.
+    fn rebuild_from_bundles(&self, genesis: &Genesis) -> Result<RestartPoint, CliError> {
+        let mut point = RestartPoint::genesis(genesis);
         for path in &self.bundles {
             let what = format!("{} is not accepted", path.display());
             let bytes = files::read(path, BUNDLE_BYTES_MAX)?;
             let trust = Trust {
                 keys: golden::keys(),
-                genesis: Some(&genesis),
+                genesis: Some(genesis),
                 development: self.dev,
             };
             let proven = Bundle::decode(&bytes)
@@ -246,8 +277,15 @@ impl PointArgs {
                 return Err(invalid(what, why, todo));
             }
         }
-        Ok((genesis, point))
+        Ok(point)
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Runtime::new().map_err(|error| {
+        let todo = "check the limits of this process (ulimit -a)";
+        CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
+    })
 }
 
 fn block_id(text: &str) -> Result<BlockId, CliError> {
@@ -272,7 +310,7 @@ fn sign(args: &SignArgs, output: Output) -> Outcome {
             todo,
         ));
     }
-    let (genesis, point) = args.point.rebuild()?;
+    let (genesis, point) = args.point.rebuild(args.batch.map(BatchNumber))?;
     let last_block = args.last_block.as_deref().map(block_id).transpose()?;
     let last = (
         Height(args.last_height),
@@ -353,12 +391,21 @@ fn show_certificate(
     output.data(&shown, Shown::describe);
 }
 
-fn apply(args: &ApplyArgs, output: Output) -> Outcome {
-    let bytes = files::read(&args.certificate, CERTIFICATE.bytes_max)?;
-    let certificate: RestartCertificate = CERTIFICATE
+/// Reads a restart certificate; whether the set has signed it is for whoever makes a database of it.
+///
+/// # Errors
+/// `Usage` for a file that cannot be read, else the code of what it is.
+pub(super) fn load_certificate(path: &Path) -> Result<RestartCertificate, CliError> {
+    let bytes = files::read(path, CERTIFICATE.bytes_max)?;
+    CERTIFICATE
         .decode(&bytes)
-        .map_err(|error| not_accepted(&args.certificate, &error))?;
-    let (genesis, point) = args.point.rebuild()?;
+        .map_err(|error| not_accepted(path, &error))
+}
+
+fn apply(args: &ApplyArgs, output: Output) -> Outcome {
+    let certificate = load_certificate(&args.certificate)?;
+    let batch = certificate.restart.batch;
+    let (genesis, point) = args.point.rebuild(Some(batch))?;
     make_restarted(&args.data, &genesis, &point, &certificate)
         .map_err(|error| refused("no database is made", &error))?;
     show_certificate(&certificate, &genesis, &args.data, output);

@@ -1,5 +1,7 @@
 //! `quorate sequencer`: runs a node until it is asked to stop.
 
+mod rebuilding;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,6 +79,8 @@ pub(crate) struct SequencerArgs {
     /// Directory of reference strings and keys [default: ~/.cache/quorate]
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
+    #[command(flatten)]
+    rebuilding: rebuilding::RebuildingArgs,
     /// Permit the insecure development string, and the first development validator's key, on a development chain
     #[arg(long)]
     dev: bool,
@@ -161,6 +165,12 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     })?;
     let storage = settings.storage.parse(&plan.data)?;
     let base_layer = settings.base_layer.follow()?;
+    if args.rebuilding.is_wanted() {
+        let rebuilding = args
+            .rebuilding
+            .make(&plan.data, &plan.genesis, base_layer.as_ref());
+        runtime.block_on(rebuilding)?;
+    }
     let mut config = plan.prepare()?;
     config.storage = storage;
     config.base_layer = base_layer;

@@ -9,7 +9,7 @@ use api::{
         CertificateJson, CheckpointJson, EntryJson, OrderedOperation, SignatureJson,
     },
     set::SetWeights,
-    status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus, PlaceJson},
+    status::{BaseLayerStatus, ChainInfo, FeeLeafInfo, NodeStatus, PlaceJson, RebuiltJson},
     text::{BytesText, HashText},
 };
 use protocol::{
@@ -338,6 +338,10 @@ impl PublicApi {
             peers: count(self.exchange.peer_count()),
             batch_certified,
             blocks_from: history.blocks_from.0,
+            rebuilt: self.rebuilt.map(|from| RebuiltJson {
+                batch: from.batch.0,
+                base_layer_block: from.base_layer_block,
+            }),
             peers_keep_from: standing.peers_keep_from.map(|height| height.0),
             batch_open: open.number.0,
             batch_sealed: open.number.0.saturating_sub(1),

@@ -42,7 +42,7 @@ use crate::{
     proving::RocksQueue,
     settling::Settling,
     soft::Soft,
-    storage::StorageError,
+    storage::{RebuiltRecord, StorageError},
 };
 
 /// Entries of a page if the request does not say.
@@ -66,6 +66,8 @@ pub(crate) struct PublicApi {
     promises: Option<Promises>,
     /// Batches on the base layer, if one is followed.
     pub(super) settling: Option<Arc<Settling>>,
+    /// Where the state comes from, if there is no chain above it here.
+    pub(super) rebuilt: Option<RebuiltRecord>,
 }
 
 impl PublicApi {
@@ -87,6 +89,7 @@ impl PublicApi {
             started: Instant::now(),
             promises: None,
             settling: None,
+            rebuilt: None,
         }
     }
 
@@ -100,6 +103,12 @@ impl PublicApi {
         Self { settling, ..self }
     }
 
+    /// The same for a node that serves this state and orders nothing.
+    pub(crate) fn reading(self, rebuilt: RebuiltRecord) -> Self {
+        let rebuilt = Some(rebuilt);
+        Self { rebuilt, ..self }
+    }
+
     /// The stage after which nothing more comes here.
     pub(super) fn last_stage(&self) -> Stage {
         match self.settling {
@@ -109,6 +118,13 @@ impl PublicApi {
     }
 
     async fn admit(&self, submission: Submission) -> Result<Vec<TransactionId>, ApiError> {
+        if let Some(from) = &self.rebuilt {
+            let reason = format!(
+                "this node serves the state after batch {} as the base layer proved it, and orders nothing",
+                from.batch
+            );
+            return Err(ApiError::new(ErrorCode::Unavailable, reason));
+        }
         let (reply, answer) = oneshot::channel();
         let origin = Origin::Sender;
         let request = AdmissionRequest {

@@ -14,6 +14,7 @@ use protocol::{
 use rocksdb::WriteBatch;
 
 use super::{Column, OpenBatchRecord, StorageError, Store, open};
+use crate::failpoint;
 
 pub(super) const RESTART_KEY: &[u8] = b"restart";
 
@@ -38,7 +39,10 @@ impl Store {
             ));
         }
         let store = Self::open_or_make(path, genesis, |store| {
-            store.write_restarted(genesis, end, certificate)
+            failpoint::pass("rebuild.before_write");
+            store.write_restarted(genesis, end, certificate)?;
+            failpoint::pass("rebuild.after_write");
+            Ok(())
         })?;
         if store.restart()?.as_ref() == Some(certificate) {
             Ok(())

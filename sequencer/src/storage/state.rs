@@ -251,7 +251,7 @@ impl Store {
                 Err(self.corrupt("height 0 is not genesis"))
             };
         }
-        if self.check_restart(tip, genesis)? {
+        if self.check_rebuilt(tip, genesis)? || self.check_restart(tip, genesis)? {
             return Ok(());
         }
         let stored = self

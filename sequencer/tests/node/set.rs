@@ -79,8 +79,19 @@ impl Set {
         layers: Vec<BaseLayerConfig>,
         interval: Duration,
     ) -> Self {
+        let mut set = Self::prepare(genesis, layers, interval);
+        set.start_all().await;
+        set
+    }
+
+    /// The same, not started: what their databases begin with is put there first.
+    pub(crate) fn prepare(
+        genesis: Genesis,
+        layers: Vec<BaseLayerConfig>,
+        interval: Duration,
+    ) -> Self {
         show_logs();
-        let mut set = Self {
+        Self {
             dir: TempDir::new().unwrap(),
             storage: StorageConfig::default(),
             ports: Vec::new(),
@@ -95,9 +106,7 @@ impl Set {
             domain: genesis.domain(),
             genesis,
             layers,
-        };
-        set.start_all().await;
-        set
+        }
     }
 
     /// All at once: a node waits for its peers' word before it votes. On new ports: old ones stay taken for a while.

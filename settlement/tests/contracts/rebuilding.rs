@@ -1,9 +1,9 @@
 //! The state from genesis and events alone: the same leaves as the chain's, and refused where they cannot follow.
 
-use protocol::number::LeafIndex;
+use protocol::number::{BatchNumber, LeafIndex};
 use protocol::state::LeafView;
 use settlement::deploy::DeploymentFile;
-use settlement::rebuild::{ChainRebuildError, rebuild};
+use settlement::rebuild::{ChainRebuildError, rebuild, rebuild_until};
 use settlement::{BlockPlan, Orphans, Reorg};
 
 use crate::stage::Stage;
@@ -39,6 +39,28 @@ async fn every_leaf_comes_back_from_genesis_and_events() {
         (1, 2, 4)
     );
     assert!(after.waiting.is_empty() && after.published_bytes > 0);
+
+    // an earlier end comes under the same root, and a later one is not there
+    let until = async |batch| {
+        let head = stage.head().await;
+        rebuild_until(&stage.chain, &file, genesis, head, BatchNumber(batch)).await
+    };
+    let start = until(0).await.expect("genesis");
+    assert_eq!((start.batches, start.waiting.len()), (0, 2));
+    assert_eq!(start.state.root(), genesis.state().root());
+    let same = until(1).await.expect("batch 1");
+    assert_eq!(same.state.root(), world.state.root());
+    let refused = until(2).await;
+    assert!(
+        matches!(
+            refused,
+            Err(ChainRebuildError::NotProven {
+                wanted: BatchNumber(2),
+                proven: BatchNumber(1)
+            })
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -53,6 +75,13 @@ async fn another_genesis_and_a_block_that_left_the_chain_are_refused() {
     let refused = rebuild(&stage.chain, &file, &other, stage.head().await).await;
     assert!(
         matches!(refused, Err(ChainRebuildError::OtherGenesis { .. })),
+        "{refused:?}"
+    );
+    let mut other = genesis.clone();
+    other.rollup.0[0] ^= 1;
+    let refused = rebuild(&stage.chain, &file, &other, stage.head().await).await;
+    assert!(
+        matches!(refused, Err(ChainRebuildError::OtherRollup { .. })),
         "{refused:?}"
     );
     let head = stage.head().await;

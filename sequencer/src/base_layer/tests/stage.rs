@@ -112,6 +112,19 @@ impl Stage {
         let head = self.head().await.hash();
         let fee = view(&self.chain, head, inbox, &Inbox::feeCall {}).await;
         let (input, value) = enqueue(request).expect("a known kind");
+        let value = value + fee.expect("it answers");
+        let receipt = self.transact(from, inbox, value, input).await;
+        assert!(receipt.succeeded, "{request:?}");
+    }
+
+    /// Sends a transaction of a development account, in a block of its own.
+    pub(crate) async fn transact(
+        &self,
+        from: usize,
+        to: Address,
+        value: U256,
+        input: Bytes,
+    ) -> Receipt {
         let signer = account(from);
         let nonce = self.chain.nonce(signer.address(), NonceAt::Pending).await;
         let content = TxEip1559 {
@@ -120,16 +133,15 @@ impl Stage {
             gas_limit: GAS,
             max_fee_per_gas: 100_000_000_000,
             max_priority_fee_per_gas: 1_000_000_000,
-            to: TxKind::Call(inbox),
-            value: value + fee.expect("it answers"),
+            to: TxKind::Call(to),
+            value,
             input,
             ..TxEip1559::default()
         };
         let signed = signer.sign(content).expect("a development chain");
         self.chain.send(&signed.raw).await.expect("it is taken");
         let receipt = self.chain.receipt(signed.hash).await;
-        let receipt = receipt.expect("it answers").expect("every send is mined");
-        assert!(receipt.succeeded, "{request:?}");
+        receipt.expect("it answers").expect("every send is mined")
     }
 }
 
