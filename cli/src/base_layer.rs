@@ -5,6 +5,8 @@
 //! by name, and only there; a transaction that reverted is an error that names the contract's own reason. It keeps
 //! nothing: who must survive a crash between signing and inclusion uses the node's poster.
 
+mod claims;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -26,6 +28,8 @@ use settlement::{
 use crate::exit::{CliError, Exit};
 use crate::files;
 use crate::secret::SecretSource;
+
+pub(crate) use claims::claimable;
 
 /// Where `quorate base-layer serve` listens unless told otherwise.
 pub(crate) const URL: &str = "http://127.0.0.1:8544";

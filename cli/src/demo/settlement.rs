@@ -13,21 +13,19 @@ use api::operation::SignedTransactionJson;
 use api::rpc::QuorateClient;
 use api::status::Stage;
 use api::text::HashText;
-use protocol::account::L1Address;
 use protocol::genesis::Genesis;
 use protocol::inbox::{InboxKind, InboxRequest};
 use protocol::number::{Amount, BatchNumber, Height, LeafIndex, Nonce, TokenId};
 use protocol::rebuild::{PublishedOperation, published};
 use protocol::transaction::{Action, SignedTransaction, Transaction};
-use settlement::bindings::{Bridge, Inbox, address, claim, enqueue, view};
+use settlement::bindings::{Inbox, address, enqueue, view};
 use settlement::deploy::DeploymentFile;
 use settlement::finality::finality_bundle;
-use settlement::history::{SettledEvent, read_history};
 use settlement::{BaseLayer, Receipt};
 
 use crate::base_layer::{
-    KeySource, PayerArgs, binding_error, connect, head, intent, layer_error, load_deployment,
-    transact,
+    KeySource, PayerArgs, binding_error, claimable, connect, head, intent, layer_error,
+    load_deployment, transact,
 };
 use crate::commands::base_layer::{bundle_error, final_block};
 use crate::development;
@@ -310,48 +308,23 @@ impl Settlement {
     /// Claims the withdrawal and compares what its owner got.
     async fn claim(&self) -> Result<u128, CliError> {
         let what = "the claim of the demo failed";
-        let owner = development::account(LEAVER).l1_owner;
-        let block = head(&*self.layer).await?;
-        let mut batches = std::collections::BTreeMap::new();
-        let mut take = |event| {
-            if let SettledEvent::Committed(batch) = event {
-                batches.insert(batch.header.batchNumber, batch.words.withdrawals);
-            }
-            Ok(())
+        let owner = address(development::account(LEAVER).l1_owner);
+        let open = claimable(&*self.layer, &self.file, owner, what).await?;
+        let [(_, _, claim)] = open.as_slice() else {
+            return Err(contradiction(format!(
+                "{} withdrawals to {owner} wait in proven batches, and one was made",
+                open.len()
+            )));
         };
-        let read = read_history(&*self.layer, &self.file, block, &mut take).await;
-        read.map_err(|error| binding_error(what, &error))?;
-        for (batch, words) in batches {
-            let count = words.len() / protocol::params::WITHDRAWAL_WORDS;
-            for index in 0..u64::try_from(count).unwrap_or(0) {
-                let one = claim(BatchNumber(batch), index, &words);
-                let one = one.map_err(|error| binding_error(what, &error))?;
-                if one.withdrawal.owner == owner {
-                    return self.pay(owner, one.input, (batch, index)).await;
-                }
-            }
-        }
-        Err(contradiction(format!(
-            "no committed batch holds a withdrawal to {owner}"
-        )))
-    }
-
-    async fn pay(
-        &self,
-        owner: L1Address,
-        input: alloy_primitives::Bytes,
-        (batch, index): (u64, u64),
-    ) -> Result<u128, CliError> {
-        let what = "the claim of the demo failed";
         let before = self
             .layer
-            .balance(address(owner), head(&*self.layer).await?)
-            .await;
-        let before = before.map_err(|error| layer_error(what, &error))?;
+            .balance(owner, head(&*self.layer).await?)
+            .await
+            .map_err(|error| layer_error(what, &error))?;
         // anybody may claim for anybody: the depositor pays the gas
-        let call = intent(self.file.bridge, input, U256::ZERO, GAS);
+        let call = intent(self.file.bridge, claim.input.clone(), U256::ZERO, GAS);
         let receipt = transact(&self.layer, &payer(DEPOSITOR), what, call).await?;
-        let after = self.layer.balance(address(owner), receipt.block).await;
+        let after = self.layer.balance(owner, receipt.block).await;
         let after = after.map_err(|error| layer_error(what, &error))?;
         let paid = after.saturating_sub(before);
         if paid != U256::from(WITHDRAWAL_WEI) {
@@ -359,12 +332,8 @@ impl Settlement {
                 "the claim paid {paid} wei and not {WITHDRAWAL_WEI}"
             )));
         }
-        let call = Bridge::isClaimedCall {
-            batchNumber: batch,
-            index: U256::from(index),
-        };
-        let claimed = view(&*self.layer, receipt.block, self.file.bridge, &call).await;
-        if !claimed.map_err(|error| binding_error(what, &error))? {
+        let open = claimable(&*self.layer, &self.file, owner, what).await?;
+        if !open.is_empty() {
             return Err(contradiction(
                 "a paid claim can be claimed again".to_owned(),
             ));

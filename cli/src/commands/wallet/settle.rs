@@ -10,19 +10,18 @@ use alloy_primitives::{Address, U256};
 use clap::{Args, Subcommand};
 use protocol::account::{L1Address, LeafKey};
 use protocol::inbox::{InboxKind, InboxRequest};
-use protocol::number::{Amount, BatchNumber, LeafIndex, TokenId};
+use protocol::number::{Amount, LeafIndex, TokenId};
 use serde::Serialize;
 use settlement::bindings::{
-    Bridge, Claim, EnqueuedItem, Events, Inbox, address, claim, enqueue, event, l1_address, view,
+    EnqueuedItem, Events, Inbox, address, enqueue, event, l1_address, view,
 };
 use settlement::deploy::DeploymentFile;
-use settlement::history::{SettledEvent, read_history};
 use settlement::{BaseLayer, LogFilter, Receipt};
 
 use super::online::{Connection, leaves};
 use crate::base_layer::{
-    ContractsArgs, PayerArgs, binding_error, connect, head, intent, layer_error, load_deployment,
-    transact,
+    ContractsArgs, PayerArgs, binding_error, claimable, connect, head, intent, layer_error,
+    load_deployment, transact,
 };
 use crate::exit::{CliError, Exit, Outcome};
 use crate::node::{Node, block_on};
@@ -333,55 +332,4 @@ pub(super) fn claim_all(args: &ClaimArgs, output: Output) -> Outcome {
         });
         Ok(Exit::Success)
     })
-}
-
-/// Withdrawals of proven batches to an owner that were not paid, read from the chain alone.
-async fn claimable(
-    layer: &dyn BaseLayer,
-    file: &DeploymentFile,
-    owner: Address,
-    what: &str,
-) -> Result<Vec<(u64, u64, Claim)>, CliError> {
-    let block = head(layer).await?;
-    let mut committed = std::collections::BTreeMap::new();
-    let mut found = Vec::new();
-    let mut take = |event| {
-        match event {
-            SettledEvent::Committed(batch) => {
-                committed.insert(batch.header.batchNumber, batch.words.withdrawals);
-            }
-            SettledEvent::Proven { batch, .. } => {
-                if let Some(words) = committed.remove(&batch) {
-                    found.push((batch, words));
-                }
-            }
-            SettledEvent::Pruned { above } => {
-                let _ = committed.split_off(&(above + 1));
-            }
-            SettledEvent::Enqueued(_) => {}
-        }
-        Ok(())
-    };
-    let history = read_history(layer, file, block, &mut take);
-    history.await.map_err(|error| binding_error(what, &error))?;
-    let mut open = Vec::new();
-    for (batch, words) in found {
-        let count = words.len() / protocol::params::WITHDRAWAL_WORDS;
-        for index in 0..u64::try_from(count).unwrap_or(0) {
-            let claim = claim(BatchNumber(batch), index, &words)
-                .map_err(|error| binding_error(what, &error))?;
-            if address(claim.withdrawal.owner) != owner {
-                continue;
-            }
-            let call = Bridge::isClaimedCall {
-                batchNumber: batch,
-                index: U256::from(index),
-            };
-            let is_claimed = view(layer, block, file.bridge, &call).await;
-            if !is_claimed.map_err(|error| binding_error(what, &error))? {
-                open.push((batch, index, claim));
-            }
-        }
-    }
-    Ok(open)
 }
