@@ -54,6 +54,49 @@ impl Bench {
         }
     }
 
+    /// anvil, as `make setup` installs it.
+    fn anvil() -> Self {
+        let system = match std::env::consts::OS {
+            "macos" => "darwin",
+            other => other,
+        };
+        let machine = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        let path =
+            format!("../contracts/node_modules/@foundry-rs/anvil-{system}-{machine}/bin/anvil");
+        let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+        let mut server = Command::new(program)
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--balance",
+                "10000000000",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("anvil runs; make setup installs it");
+        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.strip_prefix("Listening on ")?.to_owned()))
+            .expect("it says where it listens");
+        // anvil speaks at every block: whoever does not listen stops it
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            server,
+            url: format!("http://{address}"),
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -247,6 +290,88 @@ fn in_desert_a_leaf_leaves_by_its_path_in_the_rebuilt_state() {
     assert_eq!(items[0]["fee_wei"], item["fee_wei"]);
     let (items, _) = bench.contracts(0, &refund);
     assert_eq!(items, serde_json::json!([]), "all went back");
+}
+
+/// The walkaway drill: every operator is gone, and one person's forced exit is executed, proven for real, paid, and shown.
+/// Minutes and 10 GiB, and keys of 6 GB once: with `QUORATE_SOAK` only; `settlement` holds the contracts' part in seconds.
+#[test]
+#[expect(clippy::print_stdout, reason = "says that it did nothing")]
+fn when_every_operator_is_gone_an_outsider_proves_a_forced_exit_for_real_slow() {
+    if std::env::var_os("QUORATE_SOAK").is_none() {
+        println!("no outsider's proof made: set QUORATE_SOAK=1");
+        return;
+    }
+    let bench = Bench::serve();
+    bench.run(0, &["genesis", "new", "genesis.json"]);
+    bench.deploy(0, &["--l1-key", "development:0"]);
+    let key = ["--l1-key", "development:3"];
+    bench.contracts(0, &["wallet", "exit", "--from", "4", key[0], key[1]]);
+    // operators have a day, and are not there
+    bench.advance(26 * 3_600);
+    let stranger = ["--l1-key", "development:5"];
+    let outsider = ["outsider", "--dev", "--genesis", "genesis.json"];
+    let (served, _) = bench.contracts(0, &[&outsider[..], &stranger].concat());
+    assert_eq!(
+        (&served["batches"][0]["batch"], &served["waiting"]),
+        (&1.into(), &0.into())
+    );
+    let claim = ["wallet", "claim", key[0], key[1]];
+    let (paid, _) = bench.contracts(0, &claim);
+    assert_eq!(
+        (&paid[0]["batch"], &paid[0]["index"]),
+        (&1.into(), &0.into())
+    );
+    let rebuild = [
+        "base-layer",
+        "rebuild",
+        "--genesis",
+        "genesis.json",
+        "--leaf",
+        "4",
+    ];
+    let (rebuilt, _) = bench.contracts(0, &rebuild);
+    assert_eq!(rebuilt["leaves"][0]["balance"], "0");
+
+    // a block a second, and the fifth makes the first final
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    let bundle = [
+        "base-layer",
+        "bundle",
+        "--genesis",
+        "genesis.json",
+        "--batch",
+        "1",
+        "--slot",
+        "0",
+        "--out",
+        "one",
+    ];
+    let (written, _) = bench.contracts(0, &bundle);
+    let block = written["block_hash"].as_str().expect("a hash");
+    let verify = [
+        "verify",
+        "--dev",
+        "--genesis",
+        "genesis.json",
+        "--trusted-block",
+        block,
+        "one",
+    ];
+    let (shown, _) = bench.run(0, &verify);
+    assert_eq!(
+        (&shown["batch"], &shown["block_trusted"]),
+        (&1.into(), &true.into())
+    );
+}
+
+/// anvil's block 0 has accounts under a state root that does not hold them, and its blocks come only when asked for.
+#[test]
+fn contracts_are_deployed_on_a_fresh_anvil() {
+    let bench = Bench::anvil();
+    bench.run(0, &["genesis", "new", "genesis.json"]);
+    bench.deploy(0, &["--l1-key", "development:0"]);
+    let (status, _) = bench.contracts(0, &["base-layer", "status"]);
+    assert_eq!(status["mode"], "active");
 }
 
 #[test]
