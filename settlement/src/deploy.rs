@@ -23,7 +23,7 @@ use alloy_consensus::{Header, Sealed, TxEip1559};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use protocol::genesis::GenesisError;
 
-use crate::base_layer::{BaseLayer, BaseLayerError, BlockAt, NonceAt, Rejection};
+use crate::base_layer::{BaseLayer, BaseLayerError, BlockAt, Culprit, NonceAt, Rejection};
 use crate::bindings::{BindingError, Bridge, view};
 use crate::signer::{SignerError, TransactionSigner};
 
@@ -237,21 +237,36 @@ async fn take(
     step: &Step,
     pace: &DeployPace,
 ) -> Result<(), DeployError> {
-    for look in 0..pace.polls {
+    let (mut is_sent, mut is_doubted) = (false, false);
+    for _ in 0..pace.polls {
         let head = head(layer).await?;
-        if let Standing::Done = standing(layer, plan, step, &head).await? {
-            return Ok(());
+        match standing(layer, plan, step, &head).await {
+            Ok(Standing::Done) => return Ok(()),
+            Ok(Standing::Due) if !is_sent => {
+                send(layer, signer, step, pace).await?;
+                is_sent = true;
+                continue;
+            }
+            Ok(Standing::Due) => {}
+            // a node may count a transaction of the block that it is making, and not have its contract yet: asked again
+            Err(error) if !is_doubted && may_be_torn(&error) => is_doubted = true,
+            Err(error) => return Err(error),
         }
-        if look == 0 {
-            send(layer, signer, step, pace).await?;
-        } else {
-            tokio::time::sleep(pace.poll).await;
-        }
+        tokio::time::sleep(pace.poll).await;
     }
     Err(DeployError::NotIncluded {
         step: step.name,
         polls: pace.polls,
     })
+}
+
+/// Whether this may come of answers that were given before and after a block.
+fn may_be_torn(error: &DeployError) -> bool {
+    match error {
+        DeployError::NonceUsed { .. } => true,
+        DeployError::BaseLayer(error) => error.culprit() == Culprit::Node,
+        _ => false,
+    }
 }
 
 /// Whether a step is done in the state of the head, or its turn has come.

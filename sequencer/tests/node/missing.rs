@@ -30,7 +30,7 @@ async fn start(market: &mut Market, alone: &[u8]) -> Bridge {
 }
 
 /// The set in which no two thirds are without both validators of weight two, and the places of the other two: one of
-/// them often proposes right after the other.
+/// them proposes right after the other every few seconds.
 fn two_light() -> (ValidatorSet, [u8; 2]) {
     let mut validators = genesis().validators.validators().to_vec();
     let light = [0, 2].map(|position: usize| {
@@ -54,7 +54,7 @@ async fn a_proposer_asks_for_listed_operations_that_it_has_not() {
         let at = |height| *set.proposer(Height(height), Round(0));
         [at(*height), at(height + 1)].map(|by| authors.contains(&by)) == [true, true]
     };
-    assert!((1..20).filter(is_in_a_row).count() > 2, "{set:?}");
+    assert!((1..40).filter(is_in_a_row).count() > 1, "{set:?}");
 
     let mut market = Market::new(0);
     market.genesis.validators = set;

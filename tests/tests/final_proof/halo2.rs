@@ -2,12 +2,14 @@
 //!
 //! Its key is read by halo2 from the commitments in the committed key description, with the columns and gates of today's
 //! circuit; that halo2's digest of the result is the description's shows that it is the same key. The accumulator is decided
-//! with halo2curves' pairing. The development string's secret is one for every length, so a short one decides.
+//! with halo2curves' pairing. The development string's secret is one for every length, so a short one says what decides: the
+//! generator and two points of the second group.
 
 use circuits::aggregation::{ACCUMULATOR_LIMBS, ThinCircuit};
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fq, Fr, G1Affine, G2Affine};
 use halo2_proofs::plonk::VerifyingKey;
+use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::CurveAffine;
 use halo2curves::ff::PrimeField;
 use halo2curves::group::Group;
@@ -29,7 +31,7 @@ const LIMBS: [(usize, usize); 3] = [(88, 11), (88, 11), (78, 10)];
 
 /// halo2 with the key of the final circuit.
 pub(crate) struct Halo2 {
-    string: ReferenceString,
+    params: ParamsKZG<Bn256>,
     key: VerifyingKey<G1Affine>,
 }
 
@@ -52,8 +54,8 @@ impl Halo2 {
             let point = point.expect("on the curve");
             point.write_raw(&mut bytes).expect("bytes in memory");
         }
-        let params = FINAL_SHAPE.params();
-        let key = VerifyingKey::from_bytes::<ThinCircuit>(&bytes, SerdeFormat::RawBytes, params);
+        let columns = FINAL_SHAPE.params();
+        let key = VerifyingKey::from_bytes::<ThinCircuit>(&bytes, SerdeFormat::RawBytes, columns);
         let key = key.expect("a key of the final circuit");
         let digest: Fr = key.transcript_repr();
         assert_eq!(
@@ -62,18 +64,18 @@ impl Halo2 {
             "halo2 has read another key than the description's"
         );
         let string = ReferenceString::insecure_development(STRING_K).expect("a short string");
-        Self { string, key }
+        let (short, generator) = (string.params(), vec![G1Affine::generator()]);
+        let (g2, s_g2) = (short.g2(), short.s_g2());
+        // as many rows as the key has: halo2 takes their number from here
+        let params = short.from_parts(parts.k, generator, Some(Vec::new()), g2, s_g2);
+        Self { params, key }
     }
 
     /// Its verdict on instance and proof, the accumulator included.
     pub(crate) fn decide(&self, instance: &[Fr], proof: &[u8]) -> bool {
         let mut reader = KeccakReader::new(proof);
-        accepts(
-            self.string.params(),
-            &self.key,
-            &[instance.to_vec()],
-            &mut reader,
-        ) && reader.is_at_end()
+        accepts(&self.params, &self.key, &[instance.to_vec()], &mut reader)
+            && reader.is_at_end()
             && self.pairs(instance)
     }
 
@@ -87,7 +89,7 @@ impl Halo2 {
             return false;
         };
         let one = <Bn256 as Engine>::G2Affine::generator();
-        let s: G2Affine = self.string.params().s_g2();
+        let s: G2Affine = self.params.s_g2();
         let terms = [(&lhs, &one.into()), (&-rhs, &s.into())];
         let product = Bn256::multi_miller_loop(&terms).final_exponentiation();
         bool::from(product.is_identity())

@@ -52,6 +52,8 @@ impl Process {
             .arg("--dataDir")
             .arg(at("data"))
             .args(FLAGS)
+            // it writes a log named "false" where it stands
+            .current_dir(directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
