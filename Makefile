@@ -50,7 +50,7 @@ demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER
 	$(DEMO)
 
 .PHONY: test
-test: build ## runs every test; the counts close it (build + 30 min / 22 min)
+test: build ## runs every test; the counts close it (build + 45 min / 40 min)
 	@scripts/test-report target/report/test.log cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: bench

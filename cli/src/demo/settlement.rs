@@ -273,10 +273,10 @@ impl Settlement {
         Ok((number, commit, receipts.next()))
     }
 
-    /// Writes the finality bundle of a batch, about its first transfer, and returns the hash of the final block it is under.
+    /// Writes the finality bundle of a batch, about its first payment, and returns the hash of the final block it is under.
     ///
     /// # Errors
-    /// The base layer's, or `Bug` if the batch holds no transfer.
+    /// The base layer's, or `Bug` if the batch holds no payment.
     pub(crate) async fn write_finality(
         &self,
         genesis: &Genesis,
@@ -289,17 +289,17 @@ impl Settlement {
         let mut bundle = made.map_err(|error| bundle_error(&error))?;
         let operations = published(&bundle.words);
         let operations = operations.map_err(|error| contradiction(error.to_string()))?;
-        let is_transfer = |operation: &PublishedOperation| {
+        let is_payment = |operation: &PublishedOperation| {
             matches!(
                 operation,
                 PublishedOperation::Signed {
-                    action: Action::Transfer { .. },
+                    action: Action::Transfer { .. } | Action::TransferToNew { .. },
                     ..
                 }
             )
         };
-        let slot = operations.iter().position(is_transfer);
-        let slot = slot.ok_or_else(|| contradiction("the batch holds no transfer".to_owned()))?;
+        let slot = operations.iter().position(is_payment);
+        let slot = slot.ok_or_else(|| contradiction("the batch holds no payment".to_owned()))?;
         bundle.slot = u64::try_from(slot).ok();
         files::replace(path, &bundle.encode())?;
         Ok(block)
