@@ -106,6 +106,18 @@ impl Trust<'_> {
         Ok(())
     }
 
+    /// Where the reader's genesis starts a batch, if it is the first and the reader has a genesis.
+    pub(crate) fn genesis_start(&self, batch: BatchNumber) -> Option<Threaded> {
+        let genesis = self.genesis.filter(|_| batch == BatchNumber(1))?;
+        let (state, tip) = (genesis.state(), genesis.tip());
+        Some(Threaded::batch_start(
+            state.root(),
+            state.leaf_count(),
+            tip.height,
+            tip.inbox_count,
+        ))
+    }
+
     /// The domain of the reader's genesis, or of the chain id, contract and circuit version that a file names, under the
     /// golden parameters.
     pub(crate) fn domain(
@@ -305,26 +317,10 @@ impl Bundle {
     }
 
     fn check_genesis(&self, trust: &Trust<'_>) -> Result<bool, BundleError> {
-        let Some(genesis) = trust
-            .genesis
-            .filter(|_| self.batch_number == BatchNumber(1))
-        else {
-            return Ok(false);
-        };
-        let state = genesis.state();
-        let tip = genesis.tip();
-        let expected = Threaded::batch_start(
-            state.root(),
-            state.leaf_count(),
-            tip.height,
-            tip.inbox_count,
-        );
-        if self.start == expected {
-            Ok(true)
-        } else {
-            Err(BundleError::Invalid(
-                "batch 1 does not start from the state of genesis".to_owned(),
-            ))
+        match trust.genesis_start(self.batch_number) {
+            None => Ok(false),
+            Some(start) if start == self.start => Ok(true),
+            Some(_) => Err(other_start()),
         }
     }
 
@@ -358,6 +354,11 @@ impl Bundle {
             .to_field(),
         ])
     }
+}
+
+/// Batch 1 begins elsewhere.
+pub(crate) fn other_start() -> BundleError {
+    BundleError::Invalid("batch 1 does not start from the state of genesis".to_owned())
 }
 
 fn refused(what: &str, error: &PlonkError) -> BundleError {

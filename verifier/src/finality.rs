@@ -24,7 +24,6 @@ use protocol::{
     params::CIRCUIT_VERSION,
     public_inputs::{PublicInputs, data_challenge},
     rebuild::{PublishedOperation, published_at},
-    threaded::Threaded,
     withdrawal::WithdrawalTree,
     words::{WordCounts, Words, evaluate},
 };
@@ -32,7 +31,7 @@ use protocol::{
 use crate::{
     accumulator::LIMB_COUNT,
     base_layer::BlockHeader,
-    bundle::{BundleError, Trust},
+    bundle::{BundleError, Trust, other_start},
     container::Container,
     golden,
     key::KeyDescription,
@@ -262,22 +261,14 @@ impl FinalityBundle {
     }
 
     fn check_genesis(&self, trust: &Trust<'_>) -> Result<bool, BundleError> {
-        let first = self.inputs.batch_number.0 == 1;
-        let Some(genesis) = trust.genesis.filter(|_| first) else {
+        let Some(start) = trust.genesis_start(self.inputs.batch_number) else {
             return Ok(false);
         };
-        let (state, tip) = (genesis.state(), genesis.tip());
-        let start = Threaded::batch_start(
-            state.root(),
-            state.leaf_count(),
-            tip.height,
-            tip.inbox_count,
-        );
-        if (self.inputs.root_before, self.inputs.counters_before) == (start.root, start.counters())
-        {
+        let stated = (self.inputs.root_before, self.inputs.counters_before);
+        if stated == (start.root, start.counters()) {
             Ok(true)
         } else {
-            Err(invalid("batch 1 does not start from the state of genesis"))
+            Err(other_start())
         }
     }
 
