@@ -10,8 +10,8 @@
 
 mod cells;
 mod ends;
-mod operation;
-mod rules;
+pub(crate) mod operation;
+pub(crate) mod rules;
 mod slot;
 mod witness;
 
@@ -22,12 +22,14 @@ pub use cells::Cell;
 pub use slot::{ROWS as SLOT_ROWS, accesses, cell, range_pattern, signature};
 pub use witness::WitnessError;
 
+pub(crate) use cells::{STATE, state_after, state_before};
+pub(crate) use ends::elements;
+
 use crate::gadgets::range::Pattern;
 use crate::gadgets::{merkle, poseidon, range, signature as signatures};
 use crate::instance::chunk as instance;
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, GateSet, TraceCircuit, Wiring, at};
-use cells::{STATE, state_after, state_before};
 
 /// Row of the first slot.
 const SLOTS: usize = ends::START_ROWS + ends::END_ROWS;

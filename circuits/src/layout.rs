@@ -80,6 +80,36 @@ fixed! {
     First,
     /// Digest of a threaded state.
     Ends,
+    /// New row of an opened leaf.
+    LeafPair,
+    /// New row of an opened node.
+    NodePair,
+    /// Old row of an opened node.
+    NodeOld,
+    /// Ladder row that continues the one above.
+    LadderNext,
+    /// Last row of a ladder.
+    LadderEnd,
+    /// Row of octal digits.
+    Digits,
+    /// Digits of 160, 120, 40 and 32 bits.
+    DigitsWide,
+    /// Digits of 120, thrice 64, and 32 bits.
+    DigitsLong,
+    /// Digits of twice 128, 66 and 36 bits.
+    DigitsKey,
+    /// Digits of twice 126, 68, 30 and 8 bits.
+    DigitsChallenge,
+    /// Digits of small fields.
+    DigitsSmall,
+    /// Digits of spare bits and ages.
+    DigitsSpare,
+    /// Time of a slot's accesses.
+    Clock,
+    /// Block before the first slot.
+    Start,
+    /// Block behind the last slot.
+    End,
 }
 
 /// The columns of a circuit.
@@ -96,15 +126,26 @@ pub struct Columns {
 impl Columns {
     /// Allocates the columns; of the fixed ones only those in `used`.
     pub fn configure(meta: &mut ConstraintSystem<Fr>, used: &[Fixed]) -> Self {
-        let advice: Vec<_> = (0..WIDTH).map(|_| meta.advice_column()).collect();
+        let copied: Vec<usize> = (0..EQUALITY).collect();
+        Self::wide(meta, used, WIDTH, &copied)
+    }
+
+    /// Allocates `width` advice columns, of which those in `copied` take part in copy constraints.
+    pub fn wide(
+        meta: &mut ConstraintSystem<Fr>,
+        used: &[Fixed],
+        width: usize,
+        copied: &[usize],
+    ) -> Self {
+        let advice: Vec<_> = (0..width).map(|_| meta.advice_column()).collect();
         let mut fixed = vec![None; FIXED];
         for name in used {
             fixed[*name as usize] = Some(meta.fixed_column());
         }
         let instance = meta.instance_column();
         meta.enable_equality(instance);
-        for column in &advice[..EQUALITY] {
-            meta.enable_equality(*column);
+        for column in copied {
+            meta.enable_equality(advice[*column]);
         }
         Columns {
             advice,

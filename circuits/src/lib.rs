@@ -17,6 +17,7 @@ pub mod convert;
 pub mod data;
 pub mod gadgets;
 pub mod instance;
+pub mod lanes;
 pub mod layout;
 pub mod trace;
 pub mod window;

@@ -74,8 +74,14 @@ impl Trace {
     /// A table of zeros.
     #[must_use]
     pub fn new(rows: usize) -> Self {
+        Self::wide(rows, WIDTH)
+    }
+
+    /// A table of `width` columns of zeros.
+    #[must_use]
+    pub fn wide(rows: usize, width: usize) -> Self {
         Trace {
-            columns: vec![vec![Fr::zero(); rows]; WIDTH],
+            columns: vec![vec![Fr::zero(); rows]; width],
             rows,
         }
     }
@@ -105,7 +111,7 @@ impl Trace {
 
     /// Copies a block of rows computed apart (`block[row][column]`) to `first_row`.
     pub fn place(&mut self, first_row: usize, block: &Block) {
-        for (offset, row) in block.rows.iter().enumerate() {
+        for (offset, row) in block.rows().enumerate() {
             for (column, value) in row.iter().enumerate() {
                 self.columns[column][first_row + offset] = *value;
             }
@@ -122,44 +128,57 @@ impl Trace {
 /// A run of rows that one thread fills on its own; row-major.
 #[derive(Clone, Debug)]
 pub struct Block {
-    rows: Vec<[Fr; WIDTH]>,
+    width: usize,
+    cells: Vec<Fr>,
 }
 
 impl Block {
-    /// `rows` rows of zeros.
+    /// `rows` rows of `WIDTH` zeros.
     #[must_use]
     pub fn new(rows: usize) -> Self {
+        Self::wide(rows, WIDTH)
+    }
+
+    /// `rows` rows of `width` zeros.
+    #[must_use]
+    pub fn wide(rows: usize, width: usize) -> Self {
         Block {
-            rows: vec![[Fr::zero(); WIDTH]; rows],
+            width,
+            cells: vec![Fr::zero(); rows * width],
         }
     }
 
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.cells.len() / self.width
     }
 
     /// True when the block has no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.cells.is_empty()
     }
 
     /// Reads a cell; `cell.row` counts from the block's start.
     #[must_use]
     pub fn get(&self, cell: At) -> Fr {
-        self.rows[cell.row][cell.column]
+        self.cells[cell.row * self.width + cell.column]
     }
 
     /// Writes a cell; `cell.row` counts from the block's start.
     pub fn set(&mut self, cell: At, value: Fr) {
-        self.rows[cell.row][cell.column] = value;
+        self.cells[cell.row * self.width + cell.column] = value;
     }
 
     /// One row.
-    pub fn row_mut(&mut self, row: usize) -> &mut [Fr; WIDTH] {
-        &mut self.rows[row]
+    pub fn row_mut(&mut self, row: usize) -> &mut [Fr] {
+        &mut self.cells[row * self.width..(row + 1) * self.width]
+    }
+
+    /// The rows, first to last.
+    pub fn rows(&self) -> impl Iterator<Item = &[Fr]> {
+        self.cells.chunks_exact(self.width)
     }
 }
 

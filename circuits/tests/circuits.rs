@@ -16,6 +16,8 @@ mod forger;
 mod forgeries;
 #[path = "circuits/harness.rs"]
 mod harness;
+#[path = "circuits/lanes.rs"]
+mod lanes;
 #[path = "circuits/ledger.rs"]
 mod ledger;
 #[path = "circuits/merkle.rs"]

@@ -318,16 +318,16 @@ impl Cell {
 }
 
 /// Number of elements of the threaded state.
-pub(super) const STATE: usize = 19;
+pub(crate) const STATE: usize = 19;
 
 /// The threaded state before the slot; `Cell::RootAfter as usize + i` is its twin after.
 #[must_use]
-pub(super) fn state_before(i: usize) -> Cell {
+pub(crate) fn state_before(i: usize) -> Cell {
     Cell::ALL[i]
 }
 
 /// The threaded state after the slot.
 #[must_use]
-pub(super) fn state_after(i: usize) -> Cell {
+pub(crate) fn state_after(i: usize) -> Cell {
     Cell::ALL[STATE + i]
 }

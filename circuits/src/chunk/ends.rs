@@ -44,7 +44,7 @@ const FEES: [usize; 4] = [10, 11, 12, 13];
 const FEE_COUNT: usize = 14;
 
 /// The elements of a threaded state, in the order of `cells`.
-pub(super) fn elements(state: &Threaded) -> [Fr; STATE] {
+pub(crate) fn elements(state: &Threaded) -> [Fr; STATE] {
     let fees = state
         .fee_leaves
         .places()
@@ -169,7 +169,7 @@ pub(super) fn assign(state: &Threaded, domain: Fr, is_start: bool) -> (Block, Fr
         block.row_mut(0)[DOMAIN] = domain;
     }
     packed(&mut WitnessWindow::new(&mut block, 0, &[]));
-    let head = *block.row_mut(0);
+    let head = block.row_mut(0).to_vec();
     let inputs = [head[0], head[1], head[COUNTS], head[COUNTERS], head[BLOCK]];
     let first = poseidon::assign(block.row_mut(1), &inputs);
     let inputs = [first, head[16], head[17], head[18], head[TAG]];

@@ -19,7 +19,7 @@ use crate::gadgets::signature::{SignatureValues, idle_signature};
 
 /// Values of named cells; cells not set are 0.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     values: BTreeMap<Cell, Fr>,
 }
 
@@ -59,12 +59,12 @@ const KEYS: [[Cell; 2]; 2] = [[Cell::X1, Cell::Y1], [Cell::X2, Cell::Y2]];
 
 impl Inputs {
     /// Sets a cell.
-    pub(super) fn set(&mut self, cell: Cell, value: Fr) {
+    pub(crate) fn set(&mut self, cell: Cell, value: Fr) {
         self.values.insert(cell, value);
     }
 
     /// Sets a boolean cell.
-    pub(super) fn flag(&mut self, cell: Cell, value: bool) {
+    pub(crate) fn flag(&mut self, cell: Cell, value: bool) {
         self.set(cell, Fr::from(u64::from(value)));
     }
 
@@ -73,13 +73,13 @@ impl Inputs {
     }
 
     /// The cells that were set.
-    pub(super) fn into_values(self) -> impl Iterator<Item = (Cell, Fr)> {
+    pub(crate) fn into_values(self) -> impl Iterator<Item = (Cell, Fr)> {
         self.values.into_iter()
     }
 
     /// The three leaves as the operation finds them.
-    pub(super) fn leaves(&mut self, accesses: &[AccessWitness; 3]) {
-        for (i, (access, cells)) in accesses.iter().zip(LEAVES).enumerate() {
+    pub(crate) fn leaves(&mut self, accesses: [&AccessWitness; 3]) {
+        for (i, (access, cells)) in accesses.into_iter().zip(LEAVES).enumerate() {
             self.number(cells[0], u64::from(access.access.index.0));
             let leaf: Option<&Leaf> = access.access.before.as_ref();
             self.flag(cells[1], leaf.is_some());
@@ -102,7 +102,7 @@ impl Inputs {
     }
 
     /// The block that opens here.
-    pub(super) fn header(&mut self, header: Option<&Header>) {
+    pub(crate) fn header(&mut self, header: Option<&Header>) {
         let Some(header) = header else { return };
         self.flag(Cell::Header, true);
         self.flag(Cell::HeaderBid, header.bid);
@@ -127,7 +127,7 @@ impl Inputs {
     }
 
     /// The operation and its signature.
-    pub(super) fn operation(&mut self, operation: &Operation, domain: Fr) {
+    pub(crate) fn operation(&mut self, operation: &Operation, domain: Fr) {
         let kind = match operation.kind() {
             OperationKind::Transfer => Cell::IsTransfer,
             OperationKind::TransferToNew => Cell::IsNew,
@@ -266,7 +266,7 @@ fn address(address: &L1Address) -> Fr {
 }
 
 /// The signature that an operation carries, or the idle one.
-pub(super) fn signature(operation: &Operation, domain: Fr) -> SignatureValues {
+pub(crate) fn signature(operation: &Operation, domain: Fr) -> SignatureValues {
     let domain = Domain(to_native(domain));
     let claim = match operation {
         Operation::Noop | Operation::Inbox(_) => return *idle_signature(),

@@ -24,23 +24,23 @@ use super::cells::Cell;
 use crate::algebra::{Algebra, sum};
 use crate::gadgets::poseidon::schedule;
 use crate::layout::{Columns, Fixed};
-use crate::window::{GateWindow, Hintable, Window};
+use crate::window::{GateWindow, Hintable, Pos, Window};
 
 /// Adds the gate.
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
     meta.create_gate("rules", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Rules);
-        state(&mut window);
+        state(&mut window, Cell::pos);
         window.finish()
     });
 }
 
-/// States every rule, in order.
-pub(super) fn state<W: Window>(window: &mut W)
+/// States every rule, in order, about cells that stand where `place` says.
+pub(crate) fn state<W: Window>(window: &mut W, place: fn(Cell) -> Pos)
 where
     W::Value: Hintable,
 {
-    let mut slot = Slot { window };
+    let mut slot = Slot { window, place };
     slot.kinds();
     slot.header();
     slot.published_amounts();
@@ -61,14 +61,20 @@ where
 /// The window of one slot's rules.
 struct Slot<'w, W: Window> {
     window: &'w mut W,
+    place: fn(Cell) -> Pos,
 }
 
 impl<W: Window> Slot<'_, W>
 where
     W::Value: Hintable,
 {
+    /// Where a cell stands.
+    fn at(&self, cell: Cell) -> Pos {
+        (self.place)(cell)
+    }
+
     fn v(&mut self, cell: Cell) -> W::Value {
-        self.window.get(cell.pos())
+        self.window.get(self.at(cell))
     }
 
     fn sum(&mut self, cells: &[Cell]) -> W::Value {
@@ -81,13 +87,13 @@ where
     }
 
     fn define(&mut self, name: &str, cell: Cell, value: W::Value) {
-        self.window.define(name, cell.pos(), value);
+        self.window.define(name, self.at(cell), value);
     }
 
     fn booleans(&mut self, cells: &[Cell]) {
         for cell in cells {
             self.window
-                .boolean(&format!("{cell:?} is boolean"), cell.pos());
+                .boolean(&format!("{cell:?} is boolean"), self.at(*cell));
         }
     }
 
@@ -98,7 +104,7 @@ where
 
     /// Fills a boolean that later equations pin down, and demands that it is boolean.
     fn decide(&mut self, cell: Cell, decision: Option<bool>) {
-        self.window.hint(cell.pos(), |_| {
+        self.window.hint(self.at(cell), |_| {
             Fr::from(u64::from(decision.unwrap_or(false)))
         });
         self.booleans(&[cell]);
@@ -107,7 +113,7 @@ where
     /// `flag = 1` exactly if `difference = 0`.
     fn is_zero(&mut self, name: &str, flag: Cell, inverse: Cell, difference: W::Value) {
         let known = difference.known();
-        self.window.hint(inverse.pos(), |_| {
+        self.window.hint(self.at(inverse), |_| {
             known.map_or(Fr::zero(), crate::window::invert_or_zero)
         });
         let product = difference.clone() * self.v(inverse);
@@ -138,8 +144,9 @@ where
 
     /// Fills the hash of other cells; its permutation row constrains it.
     fn hash(&mut self, cell: Cell, inputs: &[Cell]) {
-        self.window.hint(cell.pos(), |known| {
-            let values: Vec<Fr> = inputs.iter().map(|input| known(input.pos())).collect();
+        let place = self.place;
+        self.window.hint(place(cell), |known| {
+            let values: Vec<Fr> = inputs.iter().map(|input| known(place(*input))).collect();
             schedule(values.len() + 1).run(&values).1
         });
     }

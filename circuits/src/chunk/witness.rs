@@ -65,6 +65,30 @@ pub enum WitnessError {
         /// Second cell.
         right: At,
     },
+    /// More of the tree than the circuit can open.
+    #[error("the chunk opens {needed} {what} of the tree, the circuit holds {capacity}")]
+    Capacity {
+        /// Leaves or nodes.
+        what: &'static str,
+        /// What the chunk opens.
+        needed: usize,
+        /// What the circuit holds.
+        capacity: usize,
+    },
+    /// The paths do not lead to the stated root.
+    #[error("the paths do not lead to the root {}", if *is_after { "after the chunk" } else { "before the chunk" })]
+    Root {
+        /// The root at the end, not that at the start.
+        is_after: bool,
+    },
+    /// An access finds a leaf that is not what the last access left.
+    #[error("slot {slot}: access {access} finds another leaf than was last written")]
+    Access {
+        /// Slot, from 0.
+        slot: usize,
+        /// Access of the slot, from 0.
+        access: usize,
+    },
     /// The public inputs of the witness are not those of the trace.
     #[error("public input {index} of the witness is not what the circuit computes")]
     PublicInput {
@@ -235,7 +259,7 @@ fn dependent(
     }
     inputs.set(Cell::RootAfter, root);
     inputs.set(Cell::Domain, domain);
-    inputs.leaves(&source.slot.accesses);
+    inputs.leaves(source.slot.accesses.each_ref());
     inputs.header(source.header);
     inputs.operation(&source.slot.operation, domain);
     if let Some(partner) = source.partner {
@@ -250,7 +274,7 @@ fn dependent(
     for (name, value) in inputs.into_values() {
         window.set(name.pos(), value);
     }
-    rules::state(&mut window);
+    rules::state(&mut window, Cell::pos);
     window.broken()
 }
 

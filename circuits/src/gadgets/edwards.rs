@@ -18,9 +18,9 @@ use crate::algebra::Algebra;
 use crate::window::{Hintable, Pos, Window, invert_or_zero};
 
 /// Curve coefficient a.
-const A: u64 = 168_700;
+pub(crate) const A: u64 = 168_700;
 /// Curve coefficient d.
-const D: u64 = 168_696;
+pub(crate) const D: u64 = 168_696;
 
 /// A point: x and y, values or expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Point<Fr> {
 
 /// Both quotients with one inversion. A denominator of 0 (off the curve only) gives zeros, which the
 /// constraints then refuse.
-fn divide(numerators: [Fr; 2], denominators: [Fr; 2]) -> Point<Fr> {
+pub(crate) fn divide(numerators: [Fr; 2], denominators: [Fr; 2]) -> Point<Fr> {
     let inverse = invert_or_zero(denominators[0] * denominators[1]);
     Point {
         x: numerators[0] * inverse * denominators[1],

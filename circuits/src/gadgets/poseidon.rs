@@ -22,7 +22,9 @@ use halo2curves::bn256::Fr;
 
 pub use schedule::Schedule;
 
-use crate::layout::{Columns, Fixed, WIDTH};
+use crate::layout::{Columns, Fixed};
+use crate::trace::{Block, at};
+use crate::window::{GateWindow, Pos, Window, pos};
 
 /// Column of the hash.
 pub const OUT: usize = 5;
@@ -102,11 +104,78 @@ pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns, width: usiz
 ///
 /// # Panics
 /// If the number of inputs is not 2, 4 or 5.
-pub fn assign(row: &mut [Fr; WIDTH], inputs: &[Fr]) -> Fr {
+pub fn assign(row: &mut [Fr], inputs: &[Fr]) -> Fr {
     let (cells, hash) = schedule(inputs.len() + 1).run(inputs);
     for (index, value) in cells.iter().enumerate() {
         row[column(inputs.len(), index)] = *value;
     }
     row[OUT] = hash;
     hash
+}
+
+/// A permutation spread over a few rows: cell i of the schedule stands `i / across` rows below the first
+/// and `i % across` columns right of `first`; the hash follows the last cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Elements of the state: 3, 5 or 6.
+    pub width: usize,
+    /// First column.
+    pub first: usize,
+    /// Columns.
+    pub across: usize,
+}
+
+impl Spread {
+    fn place(&self, index: usize) -> Pos {
+        pos((index / self.across) as i32, self.first + index % self.across)
+    }
+
+    /// Input `index`, from 0.
+    #[must_use]
+    pub fn input(&self, index: usize) -> Pos {
+        self.place(index)
+    }
+
+    /// The hash.
+    #[must_use]
+    pub fn out(&self) -> Pos {
+        self.place(schedule(self.width).cells())
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        (schedule(self.width).cells() + 1).div_ceil(self.across)
+    }
+
+    /// Adds the gate: where `selector` is 1, a permutation starts.
+    pub fn configure(&self, meta: &mut ConstraintSystem<Fr>, columns: &Columns, selector: Fixed) {
+        let schedule = schedule(self.width);
+        meta.create_gate(format!("poseidon{} spread", self.width), |meta| {
+            let mut window = GateWindow::new(meta, columns, selector);
+            let cells: Vec<_> = (0..schedule.cells())
+                .map(|index| window.get(self.place(index)))
+                .collect();
+            let cell = |index: usize| cells[index].clone();
+            for index in schedule.inputs()..schedule.cells() {
+                let expected: Expression<Fr> = schedule.next(index, &cell);
+                let name = format!("s-box input {index}");
+                window.define(&name, self.place(index), expected);
+            }
+            let hash: Expression<Fr> = schedule.output(&cell);
+            window.define("out", self.out(), hash);
+            window.finish()
+        });
+    }
+
+    /// Fills the rows from `row` of `block` on with the permutation of `inputs`; returns the hash.
+    pub fn assign(&self, block: &mut Block, row: usize, inputs: &[Fr]) -> Fr {
+        let (cells, hash) = schedule(self.width).run(inputs);
+        let whole = cells.into_iter().chain(std::iter::once(hash));
+        for (index, value) in whole.enumerate() {
+            let place = self.place(index);
+            block.set(at(place.column, row + place.rotation as usize), value);
+        }
+        hash
+    }
 }

@@ -137,7 +137,7 @@ pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns, patterns: &
 ///
 /// # Errors
 /// The position of the first value that does not fit its group.
-pub fn assign(row: &mut [Fr; WIDTH], pattern: Pattern, values: &[Fr]) -> Result<(), usize> {
+pub fn assign(row: &mut [Fr], pattern: Pattern, values: &[Fr]) -> Result<(), usize> {
     for (index, (start, crumbs)) in pattern
         .starts()
         .into_iter()

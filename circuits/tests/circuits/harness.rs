@@ -1,8 +1,7 @@
-//! Mock verdicts and real proofs over a `TraceCircuit`.
+//! Mock verdicts and real proofs over a circuit.
 
-use circuits::trace::{GateSet, TraceCircuit};
 use halo2_proofs::dev::MockProver;
-use halo2_proofs::plonk::{create_proof, keygen_pk, keygen_vk, verify_proof};
+use halo2_proofs::plonk::{Circuit, create_proof, keygen_pk, keygen_vk, verify_proof};
 use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
@@ -14,14 +13,14 @@ use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand::SeedableRng;
 
 /// Whether the mock prover accepts.
-pub(crate) fn accepts<G: GateSet>(k: u32, circuit: &TraceCircuit<G>, instance: &[Fr]) -> bool {
+pub(crate) fn accepts<C: Circuit<Fr>>(k: u32, circuit: &C, instance: &[Fr]) -> bool {
     mock(k, circuit, instance).is_ok()
 }
 
 /// The mock prover's complaints, shortened.
-pub(crate) fn mock<G: GateSet>(
+pub(crate) fn mock<C: Circuit<Fr>>(
     k: u32,
-    circuit: &TraceCircuit<G>,
+    circuit: &C,
     instance: &[Fr],
 ) -> Result<(), String> {
     let prover = MockProver::run(k, circuit, vec![instance.to_vec()]).expect("the circuit fits");
@@ -35,10 +34,10 @@ pub(crate) fn mock<G: GateSet>(
 }
 
 /// Keys, one real proof, and its verdict under the true instance and under a changed one.
-pub(crate) fn proves<G: GateSet>(k: u32, circuit: TraceCircuit<G>, instance: &[Fr]) -> bool {
+pub(crate) fn proves<C: Circuit<Fr>>(k: u32, circuit: C, instance: &[Fr]) -> bool {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
     let params = ParamsKZG::<Bn256>::setup(k, &mut rng);
-    let empty = TraceCircuit::<G>::without_trace(circuit.wiring().clone());
+    let empty = circuit.without_witnesses();
     let vk = keygen_vk(&params, &empty).expect("verifying key");
     let pk = keygen_pk(&params, vk, &empty).expect("proving key");
     let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(vec![]);

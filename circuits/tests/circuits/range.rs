@@ -43,7 +43,7 @@ fn rows(value: impl Fn(usize) -> Fr) -> (TraceCircuit<Ranges>, bool) {
             .collect();
         let mut line = [Fr::zero(); WIDTH];
         fits &= range::assign(&mut line, pattern, &values).is_ok();
-        *block.row_mut(row) = line;
+        block.row_mut(row).copy_from_slice(&line);
     }
     let mut trace = Trace::new(block.len());
     trace.place(0, &block);

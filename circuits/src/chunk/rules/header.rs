@@ -78,7 +78,7 @@ where
         );
         let count = self.v(Cell::FeeCountAfter);
         let known = count.known();
-        self.window.hint(Cell::FeeCountInverse.pos(), |_| {
+        self.window.hint(self.at(Cell::FeeCountInverse), |_| {
             known.map_or(Fr::zero(), crate::window::invert_or_zero)
         });
         let product = count * self.v(Cell::FeeCountInverse);

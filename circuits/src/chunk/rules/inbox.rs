@@ -60,11 +60,11 @@ where
             Cell::Token2Inverse,
             difference,
         );
-        let (flag, inverse) = (Cell::HasOwner.pos(), Cell::NewOwnerInverse.pos());
+        let (flag, inverse) = (self.at(Cell::HasOwner), self.at(Cell::NewOwnerInverse));
         self.window
             .nonzero("stated owner is not 0", flag, inverse, stated);
         let distance = self.v(Cell::LeafCount) - W::Value::constant(power_of_two(32));
-        let (flag, inverse) = (Cell::HasSpace.pos(), Cell::SpaceInverse.pos());
+        let (flag, inverse) = (self.at(Cell::HasSpace), self.at(Cell::SpaceInverse));
         self.window
             .nonzero("tree is not full", flag, inverse, distance);
         self.effects();
@@ -86,7 +86,7 @@ where
             product * (number.clone() - W::Value::number(kind))
         });
         let value = product.known();
-        self.window.hint(Cell::UnknownInverse.pos(), |_| {
+        self.window.hint(self.at(Cell::UnknownInverse), |_| {
             value.map_or(Fr::zero(), crate::window::invert_or_zero)
         });
         let proof = product * self.v(Cell::UnknownInverse);

@@ -24,7 +24,7 @@ where
         self.zero("low bits of the nonce", nonce.clone() - parts);
         let distance = nonce - W::Value::number(NONCE_LAST);
         let known = distance.known();
-        self.window.hint(Cell::NonceInverse.pos(), |_| {
+        self.window.hint(self.at(Cell::NonceInverse), |_| {
             known.map_or(Fr::zero(), crate::window::invert_or_zero)
         });
         let proof = distance * self.v(Cell::NonceInverse);
@@ -159,7 +159,7 @@ where
         );
         self.when("last of a group only", last.clone(), member.not());
         let members = self.v(Cell::GroupMembers);
-        let (flag, inverse) = (Cell::IsOpen.pos(), Cell::OpenInverse.pos());
+        let (flag, inverse) = (self.at(Cell::IsOpen), self.at(Cell::OpenInverse));
         self.window
             .nonzero("a group is open", flag, inverse, members.clone());
         let open = self.v(Cell::IsOpen);

@@ -1,0 +1,64 @@
+//! The chunk circuit in lanes beside the naive one: the same statement, the same public inputs.
+
+use circuits::chunk::ChunkShape;
+use circuits::convert::to_circuit;
+use circuits::lanes::{BLINDED_ROWS, LaneCircuit, LaneShape};
+use halo2_proofs::plonk::{Circuit, ConstraintSystem};
+use halo2curves::bn256::Fr;
+use protocol::witness::ChunkWitness;
+
+use crate::chunk::every_witness;
+use crate::harness::{accepts, mock, proves};
+
+/// Room for the witness, and for paths of sixteen levels that share little.
+fn shape(witness: &ChunkWitness) -> LaneShape {
+    LaneShape {
+        pairs: witness.pairs.len() + 8,
+    }
+}
+
+#[test]
+fn every_operation_fills_the_lanes_and_exposes_what_the_naive_circuit_does() {
+    for (name, witness) in every_witness() {
+        let (_, inputs, errors) = shape(&witness).fill(&witness).unwrap();
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{name}");
+        assert_eq!(inputs, witness.public_inputs().map(to_circuit));
+        let naive = ChunkShape {
+            pairs: witness.pairs.len(),
+        };
+        assert_eq!(naive.prove(&witness).unwrap().1, inputs, "{name}");
+    }
+}
+
+#[test]
+fn every_operation_satisfies_the_gates_in_lanes() {
+    for (name, witness) in every_witness() {
+        let shape = shape(&witness);
+        let (circuit, inputs) = shape.prove(&witness).unwrap();
+        assert_eq!(mock(shape.k(), &circuit, &inputs), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn lanes_prove_and_refuse_other_public_inputs() {
+    let (_, witness) = every_witness().remove(0);
+    let shape = shape(&witness);
+    let (circuit, inputs) = shape.prove(&witness).unwrap();
+    for changed in 0..3 {
+        let mut wrong = inputs;
+        wrong[changed] += Fr::one();
+        assert!(!accepts(shape.k(), &circuit, &wrong));
+    }
+    assert!(proves(shape.k(), circuit, &inputs));
+}
+
+#[test]
+fn declared_degree_and_blinded_rows_of_the_lanes_are_those_of_the_gates() {
+    let mut meta = ConstraintSystem::<Fr>::default();
+    LaneCircuit::configure(&mut meta);
+    let gates = meta.gates().iter().flat_map(|gate| gate.polynomials());
+    let degree = gates.map(|polynomial| polynomial.degree()).max();
+    assert_eq!(degree, Some(meta.degree()));
+    assert!(meta.blinding_factors() < BLINDED_ROWS, "{}", meta.blinding_factors());
+}
