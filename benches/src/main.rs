@@ -19,7 +19,7 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 14] = [
+const GROUPS: [Group; 15] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
@@ -30,6 +30,7 @@ const GROUPS: [Group; 14] = [
     ("ordering-rate", ordering::rate_rows),
     ("ordering-faults", ordering::fault_rows),
     ("proving", proving::rows),
+    ("lanes", proving::lane_rows),
     ("verify", proving::verify_rows),
     ("settlement", settlement::rows),
     ("rebuild", rebuilding::rows),
@@ -39,6 +40,9 @@ const GROUPS: [Group; 14] = [
 fn main() -> std::io::Result<()> {
     if std::env::args().nth(1).as_deref() == Some(proving::CHILD) {
         return proving::child();
+    }
+    if std::env::args().nth(1).as_deref() == Some(proving::LANES_CHILD) {
+        return proving::lanes_child();
     }
     let only = std::env::var("ONLY").unwrap_or_default();
     let rows: Vec<Row> = GROUPS

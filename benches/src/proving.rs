@@ -4,6 +4,7 @@
 //! The chunk is proven once: a run takes a minute or more, and its time varies by less than that of short work.
 
 mod chunk;
+mod lanes;
 
 use std::{
     io::Cursor,
@@ -37,6 +38,8 @@ use snark_verifier::{
 use verifier::{KeyDescription, TranscriptKind, verify_plonk};
 
 use crate::report::{Row, median_seconds};
+
+pub(crate) use lanes::{CHILD as LANES_CHILD, child as lanes_child, rows as lane_rows};
 
 /// The argument that makes this program the child.
 pub(crate) const CHILD: &str = "prove";

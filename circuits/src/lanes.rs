@@ -7,12 +7,12 @@
 //!   are read where they stand instead of being copied;
 //! - [`tree`] and [`memory`]: the state tree is opened once for the whole chunk, and accesses share a memory;
 //! - [`ladder`]: signatures with scalars of half the length;
-//! - [`digits`]: ranges by three bits a cell.
+//! - [`bytes`]: ranges by bytes, all of them shown to be bytes at once.
 //!
 //! A chunk has as many leaves and nodes to open as its blocks have room for, wherever they are used.
 
+pub mod bytes;
 pub mod circuit;
-pub mod digits;
 mod ends;
 pub mod ladder;
 pub mod layout;
@@ -26,7 +26,7 @@ mod witness;
 pub use circuit::LaneCircuit;
 
 use crate::trace::{At, at};
-use layout::{LEAVES, NODES, Named, ROWS, place};
+use layout::{Named, PAIRS, ROWS, leaves_before, place};
 
 /// Rows at the end of the domain that halo2 keeps for blinding; a test compares it.
 pub const BLINDED_ROWS: usize = 40;
@@ -34,7 +34,7 @@ pub const BLINDED_ROWS: usize = 40;
 /// Sizes of a chunk circuit in lanes. Every capacity is a circuit of its own, with its own key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneShape {
-    /// Slot pairs; at least one.
+    /// Slot pairs; at least eight, so that the table of bytes has its rows.
     pub pairs: usize,
 }
 
@@ -65,13 +65,13 @@ impl LaneShape {
     /// Leaves that a chunk may open.
     #[must_use]
     pub fn leaves(&self) -> usize {
-        2 * self.pairs * LEAVES
+        leaves_before(2 * self.pairs)
     }
 
     /// Inner nodes that a chunk may open.
     #[must_use]
     pub fn nodes(&self) -> usize {
-        2 * self.pairs * NODES
+        2 * self.pairs * PAIRS - self.leaves()
     }
 
     /// First row of a slot; slot `2 i` is the first of pair i.

@@ -90,20 +90,22 @@ fixed! {
     LadderNext,
     /// Last row of a ladder.
     LadderEnd,
-    /// Row of octal digits.
-    Digits,
-    /// Digits of 160, 120, 40 and 32 bits.
-    DigitsWide,
-    /// Digits of 120, thrice 64, and 32 bits.
-    DigitsLong,
-    /// Digits of twice 128, 66 and 36 bits.
-    DigitsKey,
-    /// Digits of twice 126, 68, 30 and 8 bits.
-    DigitsChallenge,
-    /// Digits of small fields.
-    DigitsSmall,
-    /// Digits of spare bits and ages.
-    DigitsSpare,
+    /// Row of bytes.
+    Bytes,
+    /// Bytes of 160, 120, 40 and 32 bits.
+    BytesWide,
+    /// Bytes of 120, thrice 64, and 32 bits.
+    BytesLong,
+    /// Bytes of twice 128, 66 and 16 bits.
+    BytesKey,
+    /// Bytes of twice 126, and 68 bits.
+    BytesChallenge,
+    /// Bytes of twice 120, 40, 28 and twice 6 bits.
+    BytesMiddle,
+    /// Bytes of small fields, spare bits and ages.
+    BytesSmall,
+    /// The bytes 0 to 255.
+    Table,
     /// Time of a slot's accesses.
     Clock,
     /// Block before the first slot.

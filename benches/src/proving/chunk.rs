@@ -20,18 +20,18 @@ use protocol::{
 
 const ROWS: &str = include_str!("../../../tests/fixtures/mainnet-transfers.csv");
 const FRESH_RECIPIENTS: usize = 20;
-const FEE: u128 = 1_000_000_000;
+pub(super) const FEE: u128 = 1_000_000_000;
 /// What each leaf of genesis holds: covers its payments, and 331 such leaves of one token stay below 2^120.
-const BALANCE: u128 = 1 << 111;
+pub(super) const BALANCE: u128 = 1 << 111;
 
 /// A party's leaf of one token.
-type Holder = (L1Address, TokenId);
+pub(super) type Holder = (L1Address, TokenId);
 
 #[derive(Clone, Copy, Debug)]
-struct Payment {
-    from: Holder,
-    to: Holder,
-    amount: Amount,
+pub(super) struct Payment {
+    pub(super) from: Holder,
+    pub(super) to: Holder,
+    pub(super) amount: Amount,
 }
 
 /// What is proven.
@@ -64,7 +64,7 @@ fn scaled(text: &str) -> Amount {
     }
 }
 
-fn payments() -> Vec<Payment> {
+pub(super) fn payments() -> Vec<Payment> {
     let mut tokens: BTreeMap<String, TokenId> = BTreeMap::new();
     let mut payments = Vec::new();
     for row in csv::Reader::from_reader(ROWS.as_bytes()).records() {

@@ -127,7 +127,10 @@ pub struct Spread {
 
 impl Spread {
     fn place(&self, index: usize) -> Pos {
-        pos((index / self.across) as i32, self.first + index % self.across)
+        pos(
+            (index / self.across) as i32,
+            self.first + index % self.across,
+        )
     }
 
     /// Input `index`, from 0.

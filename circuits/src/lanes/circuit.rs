@@ -4,10 +4,11 @@ use halo2_proofs::circuit::{Layouter, Region, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Circuit, Column, ConstraintSystem, Error};
 use halo2curves::bn256::Fr;
 
-use super::layout::{HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, ROWS, WIDTH, rule};
+use super::bytes::{self, Inverses};
+use super::layout::{self, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, ROWS, WIDTH, rule};
 use super::memory::{self, Products};
 use super::tree::{leaf_row, node_row};
-use super::{LaneShape, digits, ends, ladder, products, slot, tree};
+use super::{LaneShape, ends, ladder, products, slot, tree};
 use crate::chunk::Cell;
 use crate::instance::chunk as instance;
 use crate::layout::{Columns, Fixed};
@@ -27,13 +28,14 @@ pub const FIXED: &[Fixed] = &[
     Fixed::LadderEnd,
     Fixed::Poseidon6,
     Fixed::Poseidon3,
-    Fixed::Digits,
-    Fixed::DigitsWide,
-    Fixed::DigitsLong,
-    Fixed::DigitsKey,
-    Fixed::DigitsChallenge,
-    Fixed::DigitsSmall,
-    Fixed::DigitsSpare,
+    Fixed::Bytes,
+    Fixed::BytesWide,
+    Fixed::BytesLong,
+    Fixed::BytesKey,
+    Fixed::BytesChallenge,
+    Fixed::BytesMiddle,
+    Fixed::BytesSmall,
+    Fixed::Table,
     Fixed::Rules,
     Fixed::First,
     Fixed::Clock,
@@ -47,8 +49,10 @@ pub const FIXED: &[Fixed] = &[
 pub struct LaneColumns {
     /// Of the first phase, fixed and public ones.
     pub columns: Columns,
-    /// Of the second.
+    /// Of the second: products.
     pub products: Products,
+    /// Of the second: sums of inverses.
+    pub inverses: Inverses,
 }
 
 /// The chunk circuit in lanes.
@@ -97,15 +101,15 @@ impl LaneShape {
                 wiring.enable(Fixed::First, row);
             }
             wiring.set(Fixed::Clock, row, Fr::from(3 * slot as u64));
-            for i in 0..super::layout::LEAVES {
+            for i in 0..layout::leaves(slot) {
                 let leaf = row + leaf_row(i);
                 wiring.enable(Fixed::Leaf, leaf);
                 wiring.enable(Fixed::Leaf, leaf + 1);
                 wiring.enable(Fixed::LeafPair, leaf + 1);
             }
-            for i in 0..super::layout::NODES {
-                wiring.enable(Fixed::NodeOld, row + node_row(i));
-                wiring.enable(Fixed::NodePair, row + node_row(i) + 1);
+            for i in 0..tree::nodes(slot) {
+                wiring.enable(Fixed::NodeOld, row + node_row(slot, i));
+                wiring.enable(Fixed::NodePair, row + node_row(slot, i) + 1);
             }
             for hash in HASH6_STARTS {
                 wiring.enable(Fixed::Poseidon6, row + hash);
@@ -122,8 +126,9 @@ impl LaneShape {
             wiring.enable(Fixed::LadderEnd, row + ROWS - 1);
         }
         for row in 0..end {
-            wiring.enable(Fixed::Digits, row);
-            let pattern = digits::PATTERN_OF_ROW[row % ROWS];
+            wiring.enable(Fixed::Bytes, row);
+            wiring.set(Fixed::Table, row, Fr::from(products::table(row)));
+            let pattern = bytes::PATTERN_OF_ROW[row % ROWS];
             wiring.enable(pattern.selector(), row);
         }
         let domain = rule(Cell::Domain);
@@ -153,14 +158,9 @@ impl LaneCircuit {
         &mut self.wiring
     }
 
-    fn assign(
-        &self,
-        config: &LaneColumns,
-        region: &mut Region<'_, Fr>,
-        drawn: Option<[Fr; 2]>,
-    ) {
+    fn assign(&self, config: &LaneColumns, region: &mut Region<'_, Fr>, drawn: Option<[Fr; 3]>) {
         let Some(trace) = &self.trace else { return };
-        let Some(challenges) = drawn else {
+        let Some([beta, gamma, x]) = drawn else {
             for (column, cells) in config.columns.advice.iter().zip(trace.columns()) {
                 for (row, value) in cells.iter().enumerate() {
                     region.assign_advice(*column, row, Value::known(*value));
@@ -168,15 +168,20 @@ impl LaneCircuit {
             }
             return;
         };
-        let values = products::running(&self.shape, trace, challenges);
-        let mut fill = |column: Column<_>, values: &[Fr]| {
+        let values = products::running(&self.shape, trace, [beta, gamma]);
+        let (parts, difference) = products::inverses(&self.shape, trace, x);
+        let mut fill = |column: Column<_>, first: usize, values: &[Fr]| {
             for (offset, value) in values.iter().enumerate() {
-                let row = self.shape.slot_row(0) + offset;
-                region.assign_advice(column, row, Value::known(*value));
+                region.assign_advice(column, first + offset, Value::known(*value));
             }
         };
-        fill(config.products.memory, &values.memory);
-        fill(config.products.tree, &values.tree);
+        let slots = self.shape.slot_row(0);
+        fill(config.products.memory, slots, &values.memory);
+        fill(config.products.tree, slots, &values.tree);
+        for (column, values) in config.inverses.parts.iter().zip(&parts) {
+            fill(*column, 0, values);
+        }
+        fill(config.inverses.running, 0, &difference);
     }
 }
 
@@ -200,11 +205,15 @@ impl Circuit<Fr> for LaneCircuit {
         ladder::configure(meta, &columns);
         HASH6.configure(meta, &columns, Fixed::Poseidon6);
         HASH3.configure(meta, &columns, Fixed::Poseidon3);
-        digits::configure(meta, &columns);
         slot::configure(meta, &columns);
         ends::configure(meta, &columns);
         let products = memory::configure(meta, &columns);
-        LaneColumns { columns, products }
+        let inverses = bytes::configure(meta, &columns);
+        LaneColumns {
+            columns,
+            products,
+            inverses,
+        }
     }
 
     fn synthesize(
@@ -212,11 +221,14 @@ impl Circuit<Fr> for LaneCircuit {
         config: LaneColumns,
         mut layouter: impl Layouter<Fr>,
     ) -> Result<(), Error> {
-        let mut drawn = [None; 2];
-        for (slot, challenge) in drawn.iter_mut().zip(config.products.challenges) {
-            layouter.get_challenge(challenge).map(|value| *slot = Some(value));
+        let [beta, gamma] = config.products.challenges;
+        let mut drawn = Vec::new();
+        for challenge in [beta, gamma, config.inverses.challenge] {
+            layouter
+                .get_challenge(challenge)
+                .map(|value| drawn.push(value));
         }
-        let drawn = drawn[0].zip(drawn[1]).map(|(beta, gamma)| [beta, gamma]);
+        let drawn = <[Fr; 3]>::try_from(drawn).ok();
         layouter.assign_region(
             || "trace",
             |mut region| {
@@ -228,12 +240,42 @@ impl Circuit<Fr> for LaneCircuit {
             },
         )?;
         for (cell, row) in &self.wiring.instance {
-            layouter.constrain_instance(
-                config.columns.cell(*cell),
-                config.columns.instance,
-                *row,
-            );
+            layouter.constrain_instance(config.columns.cell(*cell), config.columns.instance, *row);
         }
         Ok(())
+    }
+}
+
+impl LaneCircuit {
+    /// Both phases' columns in the order of the constraint system, for given challenges (beta, gamma, x): for tests that
+    /// evaluate the gates themselves.
+    #[must_use]
+    pub fn complete(&self, [beta, gamma, x]: [Fr; 3]) -> Option<Trace> {
+        let trace = self.trace.as_ref()?;
+        let values = products::running(&self.shape, trace, [beta, gamma]);
+        let (parts, difference) = products::inverses(&self.shape, trace, x);
+        let slots = self.shape.slot_row(0);
+        let mut whole = Trace::wide(trace.rows(), WIDTH + 3 + parts.len());
+        for (column, cells) in trace.columns().iter().enumerate() {
+            for (row, value) in cells.iter().enumerate() {
+                whole.set(at(column, row), *value);
+            }
+        }
+        let second = [(slots, values.memory), (slots, values.tree)]
+            .into_iter()
+            .chain(parts.into_iter().map(|part| (0, part)))
+            .chain([(0, difference)]);
+        for (offset, (first, values)) in second.enumerate() {
+            for (row, value) in values.into_iter().enumerate() {
+                whole.set(at(WIDTH + offset, first + row), value);
+            }
+        }
+        Some(whole)
+    }
+
+    /// The wiring.
+    #[must_use]
+    pub fn wiring(&self) -> &Wiring {
+        &self.wiring
     }
 }

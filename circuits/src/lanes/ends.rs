@@ -3,7 +3,7 @@
 //! Both hold the 19 elements of a state where a slot holds its state *after*, so that a slot beside the start threads
 //! as beside any other. Their permutations 0 and 1 are `(root, h, counts, counters, block)` and
 //! `(first hash, G, acc, members, tag)`, which is D. Gate `ends`: the packings, the tag, phase in 0..4, number of
-//! fee leaves in 0..5 (degree 6). At the start every packed element has its width: the digits of the rows with
+//! fee leaves in 0..5 (degree 6). At the start every packed element has its width: the bytes of the rows with
 //! pattern `Long` bound eight of 64 bits, those of pattern `Wide` four of 32 bits. The end needs none: its elements were
 //! computed from the start's. Its root is the prover's, and `memory` compares it with the tree.
 
@@ -11,7 +11,7 @@ use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 use protocol::threaded::{Threaded, tag_state};
 
-use super::digits::{self, PATTERN_OF_ROW, Pattern};
+use super::bytes::{self, PATTERN_OF_ROW, Pattern};
 use super::layout::{CELLS, HASH6, HASH6_STARTS, ROWS, WIDTH, below, rule};
 use crate::algebra::{Algebra, sum};
 use crate::chunk::{STATE, elements, state_after};
@@ -40,15 +40,15 @@ pub(super) fn digest() -> At {
     at(place.column, place.rotation as usize)
 }
 
-/// The cells whose digits bound an element at the start, and the element.
+/// The cells whose bytes bound an element at the start, and the element.
 fn bounded() -> impl Iterator<Item = (Pos, usize)> {
     let group = |wanted: Pattern, width: usize| {
         let rows = PATTERN_OF_ROW.into_iter().enumerate();
         rows.filter(move |(_, pattern)| *pattern == wanted)
             .flat_map(move |(row, pattern)| {
-                let groups = pattern.groups().iter().enumerate();
+                let groups = pattern.widths().iter().enumerate();
                 groups
-                    .filter(move |(_, (_, bits))| *bits == width)
+                    .filter(move |(_, bits)| **bits == width)
                     .map(move |(group, _)| pos(row as i32, CELLS + group))
             })
     };
@@ -103,8 +103,7 @@ fn packed<W: Window>(window: &mut W) {
             (15, 133),
         ],
     );
-    let [root, h, group, accumulator, members] =
-        [0, 1, 16, 17, 18].map(|i| window.get(element(i)));
+    let [root, h, group, accumulator, members] = [0, 1, 16, 17, 18].map(|i| window.get(element(i)));
     window.define("root", input(0, 0), root);
     window.define("h", input(0, 1), h);
     window.define("word counts", input(0, 2), counts);
@@ -141,7 +140,7 @@ pub(super) fn assign(state: &Threaded, is_start: bool) -> (Block, Fr) {
             set(place, elements[i]);
         }
         // every element of a `Threaded` has its width by its type
-        let fits = digits::assign(&mut block);
+        let fits = bytes::assign(&mut block);
         debug_assert_eq!(fits, Ok(()));
     }
     packed(&mut WitnessWindow::new(&mut block, 0, &[]));
@@ -171,7 +170,7 @@ mod tests {
         places.sort();
         places.dedup();
         assert_eq!(places.len(), bounds.len());
-        // an element that already stands beside its own digits is bounded there
+        // an element that already stands beside its own bytes is bounded there
         for (place, i) in bounded() {
             let own = element(i);
             assert!(own.column < CELLS || !bounds.contains(&own) || own == place);

@@ -32,12 +32,12 @@
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 
-use super::layout::{Extra, LADDER, Named, ROWS, place};
+use super::layout::{Extra, HASH6, HASH6_STARTS, LADDER, Named, ROWS, place};
 use crate::algebra::{Algebra, sum};
 use crate::chunk::Cell;
 use crate::convert::{bits, limbs, power_of_two};
 use crate::gadgets::edwards;
-use crate::gadgets::signature::subgroup_order;
+use crate::gadgets::signature::{SignatureValues, subgroup_order};
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, Block, at};
 use crate::window::{GateWindow, Hintable, Pos, Window, WitnessWindow, pos};
@@ -47,6 +47,8 @@ mod step;
 
 pub use scalars::{Split, split};
 
+/// Which of a block's permutations of six elements is the challenge.
+const CHALLENGE: usize = 4;
 /// Steps of a row.
 const STEPS: usize = 8;
 /// Cells of a step.
@@ -136,11 +138,11 @@ where
         let above = window.get(pos(-1, column));
         window.define("table", pos(0, column), above);
     }
-    for i in 0..2 {
-        let above = window.get(pos(-1, RUNNING[i]));
+    for (i, column) in RUNNING.into_iter().enumerate() {
+        let above = window.get(pos(-1, column));
         let read = read_bits(window, i);
         let value = above * power_of_two(STEPS as u32) + read;
-        window.define("running scalar", pos(0, RUNNING[i]), value);
+        window.define("running scalar", pos(0, column), value);
     }
     let entries = table_entries(window);
     let last = edwards::point(window, RESULT.map(|column| pos(-1, column)));
@@ -251,11 +253,7 @@ where
         known.map_or(Fr::zero(), crate::window::invert_or_zero)
     });
     let inverse = v(window, Extra::VInverse);
-    window.equal(
-        "v is not 0",
-        whole_v.clone() * inverse,
-        W::Value::number(1),
-    );
+    window.equal("v is not 0", whole_v.clone() * inverse, W::Value::number(1));
     let sign = W::Value::number(1) - v(window, Extra::Sign) * Fr::from(2);
     let (c, c0, c1, c2) = (
         v(window, Extra::Challenge),
@@ -292,12 +290,25 @@ where
     window.equal("8 sum has y = 1", four.y.squared(), W::Value::number(1));
 }
 
-/// Fills the ladder of a block in which key, commitment, message and challenge stand.
+/// Fills the signature of a block: its cells, its challenge and its ladder, with scalars that [`split`] makes or a
+/// test invents.
 ///
 /// # Errors
-/// The first constraint that does not hold: the signature is not valid.
-pub(super) fn assign(block: &mut Block, response: Fr) -> Result<(), String> {
-    let split = split(block.get(here(Extra::Challenge)), response);
+/// The first constraint that does not hold: the signature is not valid, or the scalars are not its.
+pub fn assign(
+    block: &mut Block,
+    values: &SignatureValues,
+    scalars: impl FnOnce(Fr) -> Split,
+) -> Result<(), String> {
+    let inputs = [
+        values.commitment.x,
+        values.commitment.y,
+        values.key.x,
+        values.key.y,
+        values.message,
+    ];
+    HASH6.assign(block, HASH6_STARTS[CHALLENGE], &inputs);
+    let split = scalars(block.get(here(Extra::Challenge)));
     let challenge = limbs(block.get(here(Extra::Challenge)));
     let low = |limbs: &[u64; 4]| Fr::from(limbs[0]);
     let high = |limbs: &[u64; 4]| Fr::from_raw([limbs[1], limbs[2], limbs[3], 0]);
@@ -328,14 +339,14 @@ pub(super) fn assign(block: &mut Block, response: Fr) -> Result<(), String> {
             }
         }
     }
-    let mut broken = fill(block, 0, |window| ends(window));
+    let mut broken = fill(block, 0, ends);
     for row in 0..ROWS {
         if row > 0 {
-            broken = broken.or(fill(block, row, |window| goes_on(window)));
+            broken = broken.or(fill(block, row, goes_on));
         }
-        broken = broken.or(fill(block, row, |window| rows(window)));
+        broken = broken.or(fill(block, row, rows));
     }
-    broken = broken.or(fill(block, ROWS - 1, |window| tail(window)));
+    broken = broken.or(fill(block, ROWS - 1, tail));
     broken.map_or(Ok(()), Err)
 }
 

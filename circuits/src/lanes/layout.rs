@@ -5,14 +5,14 @@
 //!
 //! | lane | columns | what a block holds in it |
 //! |---|---|---|
-//! | tree | `0 ..` | [`LEAVES`] pairs of leaves, then [`NODES`] pairs of nodes, one permutation a row |
+//! | tree | `0 ..` | [`leaves`] pairs of leaves, then pairs of nodes, one permutation a row |
 //! | ladder | [`LADDER`] `..` | the signature's double-and-add, eight steps a row |
 //! | hash 6 | [`HASH6`] | five permutations of six elements, three rows each |
 //! | hash 3 | [`HASH3`] | three permutations of three elements, five rows each |
-//! | digits | [`DIGITS`] `..` | 120 octal digits a row: ranges |
+//! | bytes | [`BYTES`] `..` | 44 bytes a row: ranges |
 //! | cells | [`CELLS`] `..` | the cells with names |
 //!
-//! [`place`] puts a cell with a name where a hash has its input or output, beside the digits that bound it, or where
+//! [`place`] puts a cell with a name where a hash has its input or output, beside the bytes that bound it, or where
 //! there is room; the first two need no copy.
 
 use std::sync::OnceLock;
@@ -21,14 +21,25 @@ use crate::chunk::Cell;
 use crate::gadgets::poseidon::Spread;
 use crate::window::{Pos, pos};
 
-use super::digits::{self, PATTERN_OF_ROW};
+use super::bytes::{self, PATTERN_OF_ROW};
 
 /// Rows of a block.
 pub const ROWS: usize = 16;
-/// Leaves that a block may open.
-pub const LEAVES: usize = 2;
-/// Nodes that a block may open.
-pub const NODES: usize = 6;
+/// Pairs of rows in the tree's lane of a block.
+pub const PAIRS: usize = ROWS / 2;
+
+/// Leaves that the block of a slot may open; its other pairs are nodes. Two, but one in every fourth block: a payment
+/// of the workload touches 1.7 leaves and needs more than four nodes for each.
+#[must_use]
+pub const fn leaves(slot: usize) -> usize {
+    if slot % 4 == 3 { 1 } else { 2 }
+}
+
+/// Leaves that the blocks of the slots below `slot` may open.
+#[must_use]
+pub const fn leaves_before(slot: usize) -> usize {
+    2 * slot - slot / 4
+}
 
 /// First spare column of the tree's lane; there are three.
 pub const TREE_SPARE: usize = 101;
@@ -52,10 +63,12 @@ pub const HASH3: Spread = Spread {
 };
 /// Rows at which they start.
 pub const HASH3_STARTS: [usize; 3] = [0, 5, 10];
-/// First digit.
-pub const DIGITS: usize = HASH3.first + HASH3.across;
+/// First byte.
+pub const BYTES: usize = HASH3.first + HASH3.across;
+/// How often each byte of the table occurs.
+pub const COUNTS: usize = BYTES + bytes::ACROSS;
 /// First column of cells with names.
-pub const CELLS: usize = DIGITS + digits::ACROSS;
+pub const CELLS: usize = COUNTS + 1;
 /// Columns of cells with names.
 pub const CELL_COLUMNS: usize = 21;
 /// Advice columns of the first phase.
@@ -106,9 +119,9 @@ extra! {
     Time1 "When the sender's leaf was last written.",
     Time2 "When the recipient's leaf was last written.",
     Time3 "When the fee leaf was last written.",
-    Age1 "Writes since then, less one; 15 bits.",
-    Age2 "Writes since then, less one; 15 bits.",
-    Age3 "Writes since then, less one; 15 bits.",
+    Age1 "Writes since then, less one; 16 bits.",
+    Age2 "Writes since then, less one; 16 bits.",
+    Age3 "Writes since then, less one; 16 bits.",
 }
 
 /// A cell with a name.
@@ -236,14 +249,14 @@ fn assign_places() -> Vec<Pos> {
         *slot = slot.or(Some(place));
     };
     let mut taken = [[false; CELL_COLUMNS]; ROWS];
-    for (row, cells) in digits::values().into_iter().enumerate() {
+    for (row, cells) in bytes::values().into_iter().enumerate() {
         for (group, name) in cells.into_iter().enumerate() {
             taken[row][group] = true;
             if let Some(name) = name {
                 put(name, pos(row as i32, CELLS + group));
             }
         }
-        assert!(PATTERN_OF_ROW[row].groups().len() <= CELL_COLUMNS);
+        assert!(PATTERN_OF_ROW[row].widths().len() <= CELL_COLUMNS);
     }
     // Outputs before inputs: a hash of a hash is linked.
     for ((_, out), start) in hashes6().into_iter().zip(HASH6_STARTS) {
@@ -293,7 +306,8 @@ mod tests {
     fn lanes_do_not_overlap_and_fit_their_rows() {
         assert_eq!(HASH6.rows() * HASH6_STARTS.len(), 15);
         assert_eq!(HASH3.rows() * HASH3_STARTS.len(), 15);
-        assert_eq!(2 * (LEAVES + NODES), ROWS);
+        let counted: usize = (0..13).map(leaves).sum();
+        assert_eq!(counted, leaves_before(13));
         let free = CELL_COLUMNS * ROWS - places().iter().filter(|p| p.column >= CELLS).count();
         assert!(free < 3 * ROWS, "{free} cells are unused: narrow the lane");
     }

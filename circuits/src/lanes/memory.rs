@@ -4,7 +4,7 @@
 //! reads what the last one wrote and writes a newer entry. Entries are `(index, time, x, y, meta, holdings, live)`.
 //! Opened leaves write their old value at time 0 and read their new one at the end, so
 //! `opened + writes = reads + closed` as multisets. An access at time t reads an entry of time below t (its age
-//! is range-checked); each index is opened once (`tree`). By induction over the times, each access reads what
+//! is bounded by bytes); each index is opened once (`tree`). By induction over the times, each access reads what
 //! the last one of its index wrote, and a leaf's new value is what the last access wrote.
 //!
 //! The tree's pairs make values `(level, index, old, new)` and use them: each opened child, and the root at the ends.
@@ -15,9 +15,9 @@
 //! | row of a block | memory | tree |
 //! |---|---|---|
 //! | 0 | three accesses | stays |
-//! | 1, 3 | a leaf's entries | times the leaf's value |
-//! | 5, 7 .. 15 | stays | times the node's value, over its opened children 2 and 3 |
-//! | 4, 6 .. 14 | stays | over the opened children 0 and 1 of the node |
+//! | a leaf's new row | the leaf's entries | times the leaf's value |
+//! | a node's old row | stays | over its opened children 0 and 1 |
+//! | a node's new row | stays | times the node's value, over its opened children 2 and 3 |
 //!
 //! Both start at 1. At the end the memory's product is 1 and the tree's is the root's entry. Errors of
 //! probability: entries have 7 elements, products fewer than 2^19 factors, so below 2^22 / p.
@@ -272,7 +272,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) -> P
         let (opened, closed) = leaf_step(&mut reader);
         let leaf = made_by_leaf(&mut reader);
         let node = made_by_node(&mut reader);
-        let (early, late) = (used_by_node(&mut reader, true), used_by_node(&mut reader, false));
+        let (early, late) = (
+            used_by_node(&mut reader, true),
+            used_by_node(&mut reader, false),
+        );
         let root = place(Cell::RootAfter);
         let before = reader.cell(pos(root.rotation - ROWS as i32, root.column));
         let after = reader.cell(root);

@@ -1,15 +1,14 @@
-//! The running products of a trace, once their challenges are drawn.
+//! The columns of the second phase, once their challenges are drawn: running products, and sums of inverses.
 
 use ff::BatchInvert;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
 use super::LaneShape;
-use super::layout::{LEAVES, NODES, ROWS};
-use super::memory::{
-    Reader, access_step, leaf_step, made_by_leaf, made_by_node, used_by_node,
-};
-use super::tree::{leaf_row, node_row};
+use super::bytes::{ACROSS, TABLE, row_fractions};
+use super::layout::{BYTES, COUNTS, ROWS, leaves};
+use super::memory::{Reader, access_step, leaf_step, made_by_leaf, made_by_node, used_by_node};
+use super::tree::{leaf_row, node_row, nodes};
 use crate::trace::{Trace, at};
 use crate::window::Pos;
 
@@ -44,19 +43,19 @@ impl Reader for TraceReader<'_> {
 }
 
 /// What each row of a block brings: memory above and below, tree above and below.
-fn steps(reader: &mut TraceReader<'_>) -> [[Fr; 4]; ROWS] {
+fn steps(reader: &mut TraceReader<'_>, slot: usize) -> [[Fr; 4]; ROWS] {
     let first = reader.row;
     let mut steps = [[Fr::one(); 4]; ROWS];
     let (above, below) = access_step(reader);
     (steps[0][0], steps[0][1]) = (above, below);
-    for i in 0..LEAVES {
+    for i in 0..leaves(slot) {
         let row = leaf_row(i) + 1;
         reader.row = first + row;
         let (above, below) = leaf_step(reader);
         steps[row] = [above, below, made_by_leaf(reader), Fr::one()];
     }
-    for i in 0..NODES {
-        let row = node_row(i);
+    for i in 0..nodes(slot) {
+        let row = node_row(slot, i);
         reader.row = first + row;
         steps[row][3] = used_by_node(reader, true);
         reader.row += 1;
@@ -71,12 +70,13 @@ pub(super) fn running(shape: &LaneShape, trace: &Trace, challenges: [Fr; 2]) -> 
     let steps: Vec<[[Fr; 4]; ROWS]> = (0..2 * shape.pairs)
         .into_par_iter()
         .map(|slot| {
-            steps(&mut TraceReader {
+            let mut reader = TraceReader {
                 trace,
                 row: shape.slot_row(slot),
                 clock: Fr::from(3 * slot as u64),
                 challenges,
-            })
+            };
+            steps(&mut reader, slot)
         })
         .collect();
     let product = |above: usize, below: usize| {
@@ -97,4 +97,36 @@ pub(super) fn running(shape: &LaneShape, trace: &Trace, challenges: [Fr; 2]) -> 
         memory: product(0, 1),
         tree: product(2, 3),
     }
+}
+
+/// Sums of inverses of the bytes, column by column from the first row to the last with bytes, and the
+/// running difference, one row longer.
+pub(super) fn inverses(shape: &LaneShape, trace: &Trace, x: Fr) -> (Vec<Vec<Fr>>, Vec<Fr>) {
+    let rows: Vec<Vec<Fr>> = (0..shape.slot_row(2 * shape.pairs))
+        .into_par_iter()
+        .map(|row| {
+            let bytes: Vec<Fr> = (0..ACROSS).map(|i| trace.get(at(BYTES + i, row))).collect();
+            let table = Fr::from(table(row));
+            let fractions = row_fractions(&bytes, trace.get(at(COUNTS, row)), table, x);
+            let (above, mut below): (Vec<Fr>, Vec<Fr>) = fractions.into_iter().unzip();
+            below.batch_invert();
+            above.iter().zip(below).map(|(a, b)| a * b).collect()
+        })
+        .collect();
+    let parts = rows.first().map_or(0, Vec::len) - 1;
+    let columns = (0..parts)
+        .map(|part| rows.iter().map(|row| row[part]).collect())
+        .collect();
+    let mut running = vec![Fr::zero()];
+    let mut value = Fr::zero();
+    for row in &rows {
+        value += row.iter().sum::<Fr>();
+        running.push(value);
+    }
+    (columns, running)
+}
+
+/// The table's byte in a row.
+pub(super) fn table(row: usize) -> u64 {
+    if row < TABLE { row as u64 } else { 0 }
 }

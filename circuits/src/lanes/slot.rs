@@ -5,7 +5,7 @@
 //! | thread | each element of the state before is the state after of the block above; the root passes through |
 //! | domain | the same as in the slot above; the first slot's is public |
 //! | links | inputs of permutations that are outputs of others |
-//! | ages | `age = now - time of the entry read - 1`, bounded by digits |
+//! | ages | `age = now - time of the entry read - 1`, bounded by bytes |
 //! | pairs | in a first slot: bits and idleness of the slot below |
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};

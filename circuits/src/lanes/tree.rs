@@ -2,8 +2,8 @@
 //!
 //! | rows of a block | what | cells |
 //! |---|---|---|
-//! | 0 to 3 | two leaves, old row then new row | inputs of the leaf in `0..4`, live flag in [`LIVE`], value in `OUT`; spare: [`PLACE`] and [`ON`] in the old row, [`WRITTEN`] in the new one |
-//! | 4 to 15 | six nodes, old row then new row | children in `0..4`, parent in `OUT`; index in `LIVE` of the old row, level in that of the new one; spare: [`FLAGS`] and [`ON`] |
+//! | from 0 on | leaves, old row then new row | inputs of the leaf in `0..4`, live flag in [`LIVE`], value in `OUT`; spare: [`PLACE`] and [`ON`] in the old row, [`WRITTEN`] in the new one |
+//! | the others | nodes, old row then new row | children in `0..4`, parent in `OUT`; index in `LIVE` of the old row, level in that of the new one; spare: [`FLAGS`] and [`ON`] |
 //!
 //! A child is either *opened*, and then what another pair of rows made (`memory` joins them: every value made is used once,
 //! by the parent of that level and index), or one witness in both rows:
@@ -23,7 +23,7 @@
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 
-use super::layout::{LEAVES, NODES, TREE_SPARE};
+use super::layout::{self, PAIRS, TREE_SPARE};
 use crate::algebra::Algebra;
 use crate::gadgets::poseidon::{self, LIVE, OUT};
 use crate::layout::{Columns, Fixed};
@@ -47,10 +47,16 @@ pub fn leaf_row(i: usize) -> usize {
     2 * i
 }
 
-/// First row of node `i` of a block.
+/// First row of node `i` of the block of a slot.
 #[must_use]
-pub fn node_row(i: usize) -> usize {
-    2 * (LEAVES + i)
+pub fn node_row(slot: usize, i: usize) -> usize {
+    2 * (layout::leaves(slot) + i)
+}
+
+/// Nodes that the block of a slot may open.
+#[must_use]
+pub fn nodes(slot: usize) -> usize {
+    PAIRS - layout::leaves(slot)
 }
 
 /// Flag of child `j`, from a node's new row.
@@ -139,9 +145,9 @@ fn hash(row: &mut [Fr], inputs: &[Fr; 4]) {
     }
 }
 
-/// Fills the lane of a block.
-pub(super) fn assign(block: &mut Block, leaves: &[LeafPair], nodes: &[NodePair]) {
-    for i in 0..LEAVES {
+/// Fills the lane of a slot's block.
+pub(super) fn assign(block: &mut Block, slot: usize, leaves: &[LeafPair], nodes: &[NodePair]) {
+    for i in 0..layout::leaves(slot) {
         let row = leaf_row(i);
         let leaf = leaves.get(i);
         let sides = leaf.map_or([([Fr::zero(); 4], false); 2], |leaf| {
@@ -161,8 +167,8 @@ pub(super) fn assign(block: &mut Block, leaves: &[LeafPair], nodes: &[NodePair])
             block.set(at(WRITTEN, row + 1), number(leaf.written));
         }
     }
-    for i in 0..NODES {
-        let row = node_row(i);
+    for i in 0..self::nodes(slot) {
+        let row = node_row(slot, i);
         let node = nodes.get(i);
         let sides = node.map_or([[Fr::zero(); 4]; 2], |node| [node.before, node.after]);
         for (side, children) in sides.iter().enumerate() {

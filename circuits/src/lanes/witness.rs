@@ -1,7 +1,7 @@
 //! From a native `ChunkWitness` to a trace in lanes.
 //!
 //! First the opening of the tree and each slot's signature (parallel), then the rules (in order, each slot from the one
-//! above), then digits, permutations and the tree's rows (parallel). As in `chunk::witness`, a witness that breaks a rule
+//! above), then bytes, permutations and the tree's rows (parallel), last how often each byte occurs. As in `chunk::witness`, a witness that breaks a rule
 //! is reported by the rule's name and its trace is still built, so that tests can show the circuit refuses it.
 
 use halo2curves::bn256::Fr;
@@ -11,16 +11,15 @@ use protocol::witness::{AccessWitness, ChunkWitness};
 use rayon::prelude::*;
 
 use super::layout::{
-    Extra, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, LEAVES, NODES, Named, ROWS, WIDTH, below,
-    hashes3, hashes6, place, rule,
+    BYTES, COUNTS, Extra, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, Named, PAIRS, ROWS, WIDTH,
+    below, hashes3, hashes6, leaves, leaves_before, place, rule,
 };
 use super::opening::Opening;
-use super::{LaneCircuit, LaneShape, digits, ends, ladder, tree};
+use super::products::table;
+use super::{LaneCircuit, LaneShape, bytes, ends, ladder, tree};
 use crate::chunk::operation::{self, Inputs};
-use crate::chunk::{
-    Cell, STATE, WitnessError, elements, rules, state_after, state_before,
-};
-use crate::convert::{from_u128, to_circuit};
+use crate::chunk::{Cell, STATE, WitnessError, elements, rules, state_after, state_before};
+use crate::convert::{from_u128, limbs, to_circuit};
 use crate::layout::Fixed;
 use crate::trace::{At, Block, Trace, at};
 use crate::window::{Pos, WitnessWindow};
@@ -90,7 +89,9 @@ impl LaneShape {
             .enumerate()
         {
             if *found != to_circuit(stated) {
-                errors.push(WitnessError::Root { is_after: side == 1 });
+                errors.push(WitnessError::Root {
+                    is_after: side == 1,
+                });
             }
         }
         errors.extend(opening.misfits.iter().map(|number| WitnessError::Access {
@@ -111,9 +112,7 @@ impl LaneShape {
                 .par_iter()
                 .map(|source| independent(source, domain))
                 .collect();
-            for (offset, (source, (block, signed))) in
-                sources.iter().zip(&mut blocks).enumerate()
-            {
+            for (offset, (source, (block, signed))) in sources.iter().zip(&mut blocks).enumerate() {
                 let slot = first + offset;
                 if let Err(rule) = signed {
                     errors.push(WitnessError::Signature {
@@ -144,6 +143,7 @@ impl LaneShape {
                 trace.place(self.slot_row(first + offset), block);
             }
         }
+        count_bytes(&mut trace, self.slot_row(sources.len()));
         let stated = elements(&witness.after);
         if let Some(i) = (1..STATE).find(|i| state[*i] != stated[*i]) {
             let end = self.slot_row(sources.len());
@@ -196,24 +196,9 @@ impl LaneShape {
 fn independent(source: &Source<'_>, domain: Fr) -> (Block, Result<(), String>) {
     let mut block = Block::wide(ROWS, WIDTH);
     let values = operation::signature(source.operation, domain);
-    for (name, value) in [
-        (Named::Extra(Extra::R8x), values.commitment.x),
-        (Named::Extra(Extra::R8y), values.commitment.y),
-        (Named::Rule(Cell::SignatureX), values.key.x),
-        (Named::Rule(Cell::SignatureY), values.key.y),
-        (Named::Rule(Cell::SignatureMessage), values.message),
-    ] {
-        block.set(cell(name), value);
-    }
-    let inputs = [
-        values.commitment.x,
-        values.commitment.y,
-        values.key.x,
-        values.key.y,
-        values.message,
-    ];
-    HASH6.assign(&mut block, HASH6_STARTS[4], &inputs);
-    let verdict = ladder::assign(&mut block, values.response);
+    let verdict = ladder::assign(&mut block, &values, |challenge| {
+        ladder::split(challenge, values.response)
+    });
     (block, verdict)
 }
 
@@ -265,7 +250,7 @@ fn dependent(
     broken
 }
 
-/// Permutations, digits, and the block's share of the tree.
+/// Permutations, bytes, and the block's share of the tree.
 ///
 /// # Errors
 /// The first cell that is out of its range.
@@ -279,15 +264,31 @@ fn derived(block: &mut Block, opening: &Opening, slot: usize) -> Result<(), Stri
         HASH3.assign(block, start, &values);
     }
     debug_assert!(below(HASH6.out(), HASH6_STARTS[4]) == place(Extra::Challenge));
-    let fits = digits::assign(block);
-    let share = |count: usize, each: usize| {
-        let start = (slot * each).min(count);
-        start..(start + each).min(count)
-    };
+    let fits = bytes::assign(block);
+    let (first, count) = (leaves_before(slot), leaves(slot));
+    let share = |len: usize, first: usize, count: usize| first.min(len)..(first + count).min(len);
     tree::assign(
         block,
-        &opening.leaves[share(opening.leaves.len(), LEAVES)],
-        &opening.nodes[share(opening.nodes.len(), NODES)],
+        slot,
+        &opening.leaves[share(opening.leaves.len(), first, count)],
+        &opening.nodes[share(opening.nodes.len(), PAIRS * slot - first, PAIRS - count)],
     );
     fits
+}
+
+/// Counts the bytes of the rows below `rows`.
+fn count_bytes(trace: &mut Trace, rows: usize) {
+    let mut counts = [0_u64; bytes::TABLE];
+    for column in BYTES..BYTES + bytes::ACROSS {
+        for row in 0..rows {
+            let byte = limbs(trace.get(at(column, row)))[0] as usize;
+            if let Some(count) = counts.get_mut(byte) {
+                *count += 1;
+            }
+        }
+    }
+    for (row, count) in counts.into_iter().enumerate().take(rows) {
+        debug_assert_eq!(table(row), row as u64);
+        trace.set(at(COUNTS, row), Fr::from(count));
+    }
 }

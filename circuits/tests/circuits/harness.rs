@@ -18,11 +18,7 @@ pub(crate) fn accepts<C: Circuit<Fr>>(k: u32, circuit: &C, instance: &[Fr]) -> b
 }
 
 /// The mock prover's complaints, shortened.
-pub(crate) fn mock<C: Circuit<Fr>>(
-    k: u32,
-    circuit: &C,
-    instance: &[Fr],
-) -> Result<(), String> {
+pub(crate) fn mock<C: Circuit<Fr>>(k: u32, circuit: &C, instance: &[Fr]) -> Result<(), String> {
     let prover = MockProver::run(k, circuit, vec![instance.to_vec()]).expect("the circuit fits");
     prover.verify().map_err(|failures| {
         failures

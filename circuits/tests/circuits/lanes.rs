@@ -1,7 +1,15 @@
 //! The chunk circuit in lanes beside the naive one: the same statement, the same public inputs.
 
+#[path = "lanes/checker.rs"]
+mod checker;
+#[path = "lanes/forgeries.rs"]
+mod forgeries;
+#[path = "lanes/mutation.rs"]
+mod mutation;
+
 use circuits::chunk::ChunkShape;
 use circuits::convert::to_circuit;
+use circuits::lanes::opening::{Opening, sizes};
 use circuits::lanes::{BLINDED_ROWS, LaneCircuit, LaneShape};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 use halo2curves::bn256::Fr;
@@ -11,7 +19,7 @@ use crate::chunk::every_witness;
 use crate::harness::{accepts, mock, proves};
 
 /// Room for the witness, and for paths of sixteen levels that share little.
-fn shape(witness: &ChunkWitness) -> LaneShape {
+pub(crate) fn shape(witness: &ChunkWitness) -> LaneShape {
     LaneShape {
         pairs: witness.pairs.len() + 8,
     }
@@ -28,6 +36,18 @@ fn every_operation_fills_the_lanes_and_exposes_what_the_naive_circuit_does() {
             pairs: witness.pairs.len(),
         };
         assert_eq!(naive.prove(&witness).unwrap().1, inputs, "{name}");
+    }
+}
+
+#[test]
+fn sizes_of_an_opening_are_what_it_opens() {
+    for (name, witness) in every_witness() {
+        let slots = witness.pairs.iter().flat_map(|pair| &pair.slots);
+        let accesses: Vec<_> = slots.flat_map(|slot| &slot.accesses).collect();
+        let opening = Opening::new(accesses.iter().copied());
+        let indices = accesses.iter().map(|access| access.access.index.0);
+        let opened = (opening.leaves.len(), opening.nodes.len());
+        assert_eq!(sizes(indices), opened, "{name}");
     }
 }
 
@@ -60,5 +80,9 @@ fn declared_degree_and_blinded_rows_of_the_lanes_are_those_of_the_gates() {
     let gates = meta.gates().iter().flat_map(|gate| gate.polynomials());
     let degree = gates.map(|polynomial| polynomial.degree()).max();
     assert_eq!(degree, Some(meta.degree()));
-    assert!(meta.blinding_factors() < BLINDED_ROWS, "{}", meta.blinding_factors());
+    assert!(
+        meta.blinding_factors() < BLINDED_ROWS,
+        "{}",
+        meta.blinding_factors()
+    );
 }

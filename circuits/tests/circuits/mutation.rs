@@ -14,7 +14,7 @@ use crate::chunk::every_witness;
 use crate::harness::accepts;
 
 /// Cells that may hold anything where the value they serve is not in question.
-fn reason(name: Cell) -> Option<&'static str> {
+pub(crate) fn reason(name: Cell) -> Option<&'static str> {
     match name {
         Cell::FeeInverse
         | Cell::OwnerInverse

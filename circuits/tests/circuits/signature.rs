@@ -72,7 +72,7 @@ fn circuit(values: &SignatureValues) -> (TraceCircuit<Signatures>, Vec<Fr>, Resu
     (TraceCircuit::new(wiring, trace), instance, verdict)
 }
 
-fn signed(seed: u8, message: u64) -> SignatureValues {
+pub(crate) fn signed(seed: u8, message: u64) -> SignatureValues {
     let secret = SecretKey::from_seed(&[seed; 32]);
     let message = -protocol::Fr::from(message);
     let signature = secret.sign(&message);
@@ -161,7 +161,7 @@ fn commitment_with_a_small_order_part_gets_the_native_verdict() {
 }
 
 /// A signature with commitment `B8 + torsion` by the key 3 B8: S = 1 + 24 c mod l.
-fn resigned(message: u64, torsion: Point<Fr>) -> SignatureValues {
+pub(crate) fn resigned(message: u64, torsion: Point<Fr>) -> SignatureValues {
     let key = Point::base().double().add(&Point::base());
     let commitment = Point::base().add(&torsion);
     let message = Fr::from(message);

@@ -123,7 +123,8 @@ where
         let known = fee.known().map(|fee| burn(&fee));
         let (quotient, remainder) = known.unwrap_or((Fr::zero(), Fr::zero()));
         self.window.hint(self.at(Cell::Burn), |_| quotient);
-        self.window.hint(self.at(Cell::BurnRemainder), |_| remainder);
+        self.window
+            .hint(self.at(Cell::BurnRemainder), |_| remainder);
         let share = self.v(Cell::Burn) * power_of_two(BURN_SHIFT) + self.v(Cell::BurnRemainder);
         self.zero(
             "burn rounds down",

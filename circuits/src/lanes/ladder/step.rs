@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use halo2curves::bn256::Fr;
 
-use super::{FIRST_WINDOW, WINDOW_BITS, WINDOW_CELLS, WINDOW_SHIFTS, WINDOWS, step_cell};
+use super::{FIRST_WINDOW, WINDOW_BITS, WINDOW_CELLS, WINDOW_SHIFTS, step_cell};
 use crate::algebra::{Algebra, sum};
 use crate::gadgets::edwards::{A, D, Point, divide};
 use crate::window::{Hintable, Pos, Window, pos};
@@ -28,10 +28,9 @@ fn quotient<W: Window>(
 where
     W::Value: Hintable,
 {
-    if let (Some(above), Some(below)) = (
-        known(numerators.each_ref()),
-        known(denominators.each_ref()),
-    ) {
+    if let (Some(above), Some(below)) =
+        (known(numerators.each_ref()), known(denominators.each_ref()))
+    {
         let point = divide(above, below);
         window.hint(cells[0], |_| point.x);
         window.hint(cells[1], |_| point.y);
@@ -71,7 +70,10 @@ pub(super) fn double_and_add<W: Window>(
 where
     W::Value: Hintable,
 {
-    let (v, u) = (window.get(step_cell(step, 0)), window.get(step_cell(step, 1)));
+    let (v, u) = (
+        window.get(step_cell(step, 0)),
+        window.get(step_cell(step, 1)),
+    );
     let [x, y, product] = choose(entries, &v, &u);
     let (xx, yy) = (last.x.squared() * Fr::from(A), last.y.squared());
     let d1 = xx.clone() + yy.clone();
@@ -100,20 +102,24 @@ fn coefficients(window: usize) -> &'static [[Fr; 1 << WINDOW_BITS]; 3] {
     let tables = TABLES.get_or_init(|| {
         let mut base = Point::base();
         let mut doubled = 0;
-        (0..WINDOWS)
-            .map(|window| {
-                while doubled < WINDOW_SHIFTS[window] {
+        WINDOW_SHIFTS
+            .iter()
+            .map(|shift| {
+                while doubled < *shift {
                     base = base.double();
                     doubled += 1;
                 }
-                let mut table = [[Fr::zero(); 1 << WINDOW_BITS]; 3];
                 let mut multiple = Point::identity();
-                for digit in 0..1 << WINDOW_BITS {
-                    table[0][digit] = multiple.x;
-                    table[1][digit] = multiple.y;
-                    table[2][digit] = multiple.x * multiple.y;
+                let multiples: [Point<Fr>; 1 << WINDOW_BITS] = std::array::from_fn(|_| {
+                    let point = multiple;
                     multiple = multiple.add(&base);
-                }
+                    point
+                });
+                let mut table = [
+                    multiples.map(|point| point.x),
+                    multiples.map(|point| point.y),
+                    multiples.map(|point| point.x * point.y),
+                ];
                 for values in &mut table {
                     for bit in 0..WINDOW_BITS {
                         for digit in 0..1 << WINDOW_BITS {
@@ -164,7 +170,10 @@ where
     quotient(
         window,
         "multiple of B8",
-        [window_bit(index, WINDOW_BITS), window_bit(index, WINDOW_BITS + 1)],
+        [
+            window_bit(index, WINDOW_BITS),
+            window_bit(index, WINDOW_BITS + 1),
+        ],
         [
             last.x.clone() * y.clone() + last.y.clone() * x.clone(),
             last.y.clone() * y - last.x.clone() * x * Fr::from(A),

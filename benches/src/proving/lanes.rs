@@ -1,0 +1,268 @@
+//! The chunk circuit in lanes beside the naive one: the real transfers, again and again with fresh parties, scattered
+//! over 1,048,576 leaves (`proving.md`, "Budgets"). Both prove the first transfers of the same sequence, each as many
+//! as fill it; each in a child process of its own, so that peaks of memory are theirs.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use circuits::chunk::ChunkShape;
+use circuits::lanes::LaneShape;
+use circuits::lanes::opening::sizes;
+use protocol::{
+    account::{L1Address, Leaf},
+    batch::Pair,
+    hash::keccak256,
+    number::{Amount, Height, LeafIndex, Nonce, TokenId},
+    params::CHUNK_PAIRS,
+    signature::SecretKey,
+    state::State,
+    threaded::FeeLeaves,
+    transaction::{Action, Domain, SignedTransaction, Transaction},
+    transition::{Header, Operation},
+    witness::{BatchTrace, ChunkWitness},
+};
+use serde::{Deserialize, Serialize};
+
+use super::chunk::{BALANCE, FEE, Holder, Payment, payments};
+use super::{Ready, peak_mb};
+use crate::report::{Row, median};
+
+/// The argument that makes this program the child.
+pub(crate) const CHILD: &str = "prove-lanes";
+/// log2 of the rows of the circuit in lanes.
+const K: u32 = 15;
+/// Leaves that exist.
+const LEAVES: u32 = 1 << 20;
+/// Proofs of each circuit; the median counts.
+const RUNS: usize = 3;
+
+/// What the child writes to its stdout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Proven {
+    transfers: usize,
+    leaves: usize,
+    nodes: usize,
+    seconds: Vec<f64>,
+    peak_mb: f64,
+    proof_bytes: usize,
+}
+
+/// A transfer between two places.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    from: u32,
+    to: u32,
+    payment: Payment,
+}
+
+/// Scatters consecutive numbers over the leaves: an odd factor is a bijection modulo a power of two.
+fn scattered(number: u32) -> u32 {
+    number.wrapping_mul(0x9e37_79b1) % LEAVES
+}
+
+/// The first `count` transfers: each repetition of the list has parties of its own. Leaf 0 collects fees.
+fn plan(count: usize) -> Vec<Planned> {
+    let payments = payments();
+    let mut places: BTreeMap<(usize, Holder), u32> = BTreeMap::new();
+    (0..count)
+        .map(|number| {
+            let (round, payment) = (number / payments.len(), payments[number % payments.len()]);
+            let mut place = |holder: Holder| {
+                let next = u32::try_from(places.len() + 1).expect("fewer than leaves");
+                *places.entry((round, holder)).or_insert(scattered(next))
+            };
+            Planned {
+                from: place(payment.from),
+                to: place(payment.to),
+                payment,
+            }
+        })
+        .collect()
+}
+
+/// Leaves and nodes that the transfers open.
+fn opened(plan: &[Planned]) -> (usize, usize) {
+    sizes(
+        plan.iter()
+            .flat_map(|transfer| [transfer.from, transfer.to])
+            .chain([0]),
+    )
+}
+
+/// The most pairs of transfers that the shape holds.
+fn capacity(shape: &LaneShape) -> usize {
+    let plan = plan(2 * shape.pairs);
+    let fits = |pairs: usize| {
+        let (leaves, nodes) = opened(&plan[..2 * pairs]);
+        leaves <= shape.leaves() && nodes <= shape.nodes()
+    };
+    let (mut low, mut high) = (0, shape.pairs + 1);
+    while low + 1 < high {
+        let middle = usize::midpoint(low, high);
+        if fits(middle) {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    low
+}
+
+fn key(place: u32) -> SecretKey {
+    SecretKey::from_seed(&keccak256(&place.to_le_bytes()))
+}
+
+/// One chunk of these transfers on a state of all leaves.
+fn witness(plan: &[Planned]) -> ChunkWitness {
+    let balance = Amount::new(BALANCE).expect("below 2^120");
+    let leaf =
+        |key: &SecretKey, token| Leaf::new(key.public().into(), L1Address([1; 20]), token, balance);
+    let nobody = SecretKey::from_seed(&[7; 32]);
+    let mut leaves = vec![leaf(&nobody, TokenId(0)); LEAVES as usize];
+    for transfer in plan {
+        let (_, token) = transfer.payment.from;
+        leaves[transfer.from as usize] = leaf(&key(transfer.from), token);
+        leaves[transfer.to as usize] = leaf(&key(transfer.to), token);
+    }
+    let domain = Domain::new(31_337, L1Address([0xee; 20]), [2; 32], 1);
+    let mut trace = BatchTrace::new(domain, State::new(leaves), Height(0), 0);
+    let mut header = Some(Header {
+        height_delta: 1,
+        fee_leaves: FeeLeaves::new(&[LeafIndex(0)]),
+        bid: false,
+    });
+    let mut nonces: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut operation = |transfer: &Planned| {
+        let nonce = nonces.entry(transfer.from).or_default();
+        let has_fee = transfer.payment.from.1 == TokenId(0);
+        let transaction = Transaction {
+            from: LeafIndex(transfer.from),
+            nonce: Nonce(*nonce),
+            valid_until: Height(1_000),
+            fee: Amount::new(if has_fee { FEE } else { 0 }).expect("small"),
+            action: Action::Transfer {
+                to: LeafIndex(transfer.to),
+                amount: transfer.payment.amount,
+            },
+        };
+        *nonce += 1;
+        let secret = key(transfer.from);
+        Operation::Signed {
+            transaction: SignedTransaction {
+                transaction,
+                key: secret.public(),
+                signature: secret.sign(&transaction.message(&domain, false)),
+            },
+            fee_leaf: 0,
+            group: None,
+        }
+    };
+    let mut pieces = Vec::new();
+    for pair in plan.chunks_exact(2) {
+        let pair = Pair {
+            header: header.take(),
+            slots: [operation(&pair[0]), operation(&pair[1])],
+        };
+        pieces.extend(trace.push(&pair).expect("every payment is covered"));
+    }
+    pieces.extend(trace.finish().chunk);
+    let mut pieces = pieces.into_iter();
+    let mut whole = pieces.next().expect("a chunk");
+    for piece in pieces {
+        whole.pairs.extend(piece.pairs);
+        (whole.after, whole.idle) = (piece.after, piece.idle);
+    }
+    whole
+}
+
+/// What the child does: proves with one of the circuits and writes JSON to stdout.
+///
+/// # Errors
+/// If nobody reads.
+pub(crate) fn child() -> std::io::Result<()> {
+    let is_naive = std::env::args().nth(2).as_deref() == Some("naive");
+    let shape = LaneShape::fullest(K);
+    let pairs = if is_naive {
+        CHUNK_PAIRS
+    } else {
+        capacity(&shape)
+    };
+    let plan = plan(2 * pairs);
+    let (leaves, nodes) = opened(&plan);
+    let witness = witness(&plan);
+    let (mut seconds, mut proof_bytes) = (Vec::new(), 0);
+    let ready = if is_naive {
+        Ready::chunk()
+    } else {
+        Ready::load("lanes", K, &shape.circuit())
+    };
+    let runs = if is_naive { 1 } else { RUNS };
+    for _ in 0..runs {
+        let (proof, time) = if is_naive {
+            let shape = ChunkShape::protocol();
+            ready.prove(|| shape.prove(&witness).expect("a true witness"))
+        } else {
+            ready.prove(|| shape.prove(&witness).expect("a true witness"))
+        };
+        seconds.push(time);
+        proof_bytes = proof.len();
+    }
+    let proven = Proven {
+        transfers: plan.len(),
+        leaves,
+        nodes,
+        seconds,
+        peak_mb: peak_mb(),
+        proof_bytes,
+    };
+    serde_json::to_writer(std::io::stdout().lock(), &proven)?;
+    Ok(())
+}
+
+fn proven(circuit: &str) -> Proven {
+    let program = std::env::current_exe().expect("a path to this program");
+    let output = Command::new(program)
+        .args([CHILD, circuit])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("this program runs");
+    assert!(output.status.success(), "the proving child failed");
+    serde_json::from_slice(&output.stdout).expect("the child's own JSON")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn each(proven: &Proven) -> f64 {
+    median(proven.seconds.clone()) * 1_000.0 / proven.transfers as f64
+}
+
+/// Time of each transfer in both circuits, and what the one in lanes needs.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+pub(crate) fn rows() -> Vec<Row> {
+    let (naive, lanes) = (proven("naive"), proven("lanes"));
+    let ratio = lanes.leaves as f64 / lanes.transfers as f64;
+    vec![
+        Row::beside(
+            "chunk_ms_per_transfer_vs_naive_circuit",
+            "ms",
+            each(&lanes),
+            each(&naive),
+            "our naive circuit, one run",
+        ),
+        Row::alone("chunk_transfers", "transfers", lanes.transfers as f64),
+        Row::alone("chunk_leaves_per_transfer", "leaves", ratio),
+        Row::alone(
+            "chunk_nodes_per_transfer",
+            "nodes",
+            lanes.nodes as f64 / lanes.transfers as f64,
+        ),
+        Row::beside(
+            "chunk_peak_memory_mb",
+            "MiB",
+            lanes.peak_mb,
+            naive.peak_mb,
+            "our naive circuit",
+        ),
+        Row::alone("chunk_proof_bytes", "bytes", lanes.proof_bytes as f64),
+    ]
+}
