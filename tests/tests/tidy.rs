@@ -123,7 +123,12 @@ fn workspaces_of_their_own_keep_the_rules_on_crates() {
             lock::no_banned_package(&lock, &deny),
             lock::one_halo2(&lock),
         ];
-        findings.extend(of_this.concat().iter().map(|text| format!("{name}: {text}")));
+        findings.extend(
+            of_this
+                .concat()
+                .iter()
+                .map(|text| format!("{name}: {text}")),
+        );
     }
     none(&findings);
 }
@@ -163,9 +168,8 @@ fn no_file_names_a_path_of_one_machine() {
 #[test]
 fn documents_name_only_commands_that_exist() {
     let tree = docs::help_tree(&docs::binary());
-    let targets = |directory: &str| {
-        docs::make_targets(&files::must_read(&format!("{directory}Makefile")))
-    };
+    let targets =
+        |directory: &str| docs::make_targets(&files::must_read(&format!("{directory}Makefile")));
     let mut findings = Findings::new();
     let mut commands = 0;
     for (path, text) in documents() {

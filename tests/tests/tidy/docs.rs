@@ -208,7 +208,9 @@ pub(crate) fn unknown_to_make(
     let (mut directory, mut wanted) = (String::new(), Vec::new());
     while let Some(word) = words.next() {
         if word == "-C" {
-            directory = words.next().map_or(String::new(), |word| format!("{word}/"));
+            directory = words
+                .next()
+                .map_or(String::new(), |word| format!("{word}/"));
         } else if !word.contains('=') && !word.starts_with('-') {
             wanted.push(word);
         }
