@@ -4,11 +4,12 @@
 //! each output is the first of the next input. One link from 0 is circomlib's hash of two, which the tree uses. Other
 //! uses start at a number of their own, and each of them has one length.
 
+mod grain;
+
 use std::sync::OnceLock;
 
 use ark_bn254::Fr;
 use ark_ff::{Field, Zero};
-use light_poseidon::parameters::bn254_x5::get_poseidon_parameters;
 
 /// Elements of the state.
 pub const WIDTH: usize = 3;
@@ -69,17 +70,12 @@ pub struct Constants {
 }
 
 /// circomlib's constants.
-///
-/// # Panics
-/// If light-poseidon has not the width that circomlib's tree uses.
 pub fn constants() -> &'static Constants {
     static CONSTANTS: OnceLock<Constants> = OnceLock::new();
     CONSTANTS.get_or_init(|| {
-        let all = get_poseidon_parameters::<Fr>(3).expect("light-poseidon has width 3");
-        let matrix = std::array::from_fn(|i| std::array::from_fn(|j| all.mds[i][j]));
-        let rounds = all.ark.chunks_exact(WIDTH);
+        let (rounds, matrix) = grain::draw();
         Constants {
-            rounds: rounds.map(|row| [row[0], row[1], row[2]]).collect(),
+            rounds,
             matrix,
             inverse: inverse(&matrix),
         }
