@@ -4,18 +4,15 @@
 //! each output is the first of the next input. One link from 0 is circomlib's hash of two, which the tree uses. Other
 //! uses start at a number of their own, and each of them has one length.
 
-mod grain;
-
 use std::sync::OnceLock;
 
 use ark_bn254::Fr;
 use ark_ff::{Field, Zero};
 
+use crate::poseidon::{self, FULL_ROUNDS_HALF, fifth_power};
+
 /// Elements of the state.
 pub const WIDTH: usize = 3;
-
-/// Full rounds before the partial ones, and as many after them.
-pub const FULL_ROUNDS_HALF: usize = 4;
 
 /// Partial rounds.
 pub const PARTIAL_ROUNDS: usize = 57;
@@ -73,9 +70,11 @@ pub struct Constants {
 pub fn constants() -> &'static Constants {
     static CONSTANTS: OnceLock<Constants> = OnceLock::new();
     CONSTANTS.get_or_init(|| {
-        let (rounds, matrix) = grain::draw();
+        let drawn = poseidon::constants(WIDTH);
+        let three = |row: &Vec<Fr>| std::array::from_fn(|column| row[column]);
+        let matrix = std::array::from_fn(|row| three(&drawn.matrix[row]));
         Constants {
-            rounds,
+            rounds: drawn.rounds.iter().map(three).collect(),
             matrix,
             inverse: inverse(&matrix),
         }
@@ -91,11 +90,6 @@ fn inverse(matrix: &[[Fr; WIDTH]; WIDTH]) -> [[Fr; WIDTH]; WIDTH] {
     let determinant: Fr = (0..WIDTH).map(|j| matrix[0][j] * cofactor(0, j)).sum();
     let scale = determinant.inverse().unwrap_or_default();
     std::array::from_fn(|i| std::array::from_fn(|j| cofactor(j, i) * scale))
-}
-
-fn fifth_power(value: Fr) -> Fr {
-    let square = value * value;
-    square * square * value
 }
 
 /// `matrix` times `state`.
@@ -158,7 +152,7 @@ mod tests {
             let (left, right) = (Fr::from(left), Fr::from(right));
             assert_eq!(
                 link(Fr::zero(), left, right),
-                protocol::hash::poseidon([left, right])
+                poseidon::poseidon(&[left, right])
             );
         }
     }

@@ -11,6 +11,7 @@ pub mod chain;
 pub mod circom;
 pub mod field;
 pub mod narrow;
+pub mod poseidon;
 pub mod report;
 pub mod tree;
 pub mod workload;

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 
 use ark_bn254::Fr;
 use ark_ff::Zero;
-use protocol::hash::poseidon;
 
-use crate::LEVELS;
+use crate::{LEVELS, poseidon::poseidon};
 
 /// The siblings on the way from a leaf to the root.
 pub type Siblings = [Fr; LEVELS];
@@ -24,7 +23,7 @@ impl Default for Tree {
     fn default() -> Self {
         let mut empty = [Fr::zero(); LEVELS + 1];
         for level in 0..LEVELS {
-            empty[level + 1] = poseidon([empty[level]; 2]);
+            empty[level + 1] = poseidon(&[empty[level]; 2]);
         }
         Self {
             nodes: BTreeMap::new(),
@@ -56,7 +55,7 @@ impl Tree {
         self.nodes.insert((0, index), leaf);
         for level in 0..LEVELS {
             let left = (index >> level) & !1;
-            let parent = poseidon([self.node(level, left), self.node(level, left | 1)]);
+            let parent = poseidon(&[self.node(level, left), self.node(level, left | 1)]);
             self.nodes.insert((level + 1, index >> (level + 1)), parent);
         }
     }
@@ -70,9 +69,9 @@ pub fn root_of_path(index: u32, leaf: Fr, siblings: &Siblings) -> Fr {
         .enumerate()
         .fold(leaf, |node, (level, sibling)| {
             if (index >> level) & 1 == 0 {
-                poseidon([node, *sibling])
+                poseidon(&[node, *sibling])
             } else {
-                poseidon([*sibling, node])
+                poseidon(&[*sibling, node])
             }
         })
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use ark_bn254::Fr;
 use ark_ec::{CurveGroup, PrimeGroup};
 use ark_ff::{PrimeField, UniformRand};
-use protocol::{codec::field_to_le_bytes, hash::poseidon};
+use protocol::codec::field_to_le_bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use taceo_ark_babyjubjub::{EdwardsProjective, Fr as Scalar};
@@ -16,6 +16,7 @@ use taceo_ark_babyjubjub::{EdwardsProjective, Fr as Scalar};
 use crate::{
     LEVELS, chain,
     field::Point,
+    poseidon::poseidon,
     tree::{Siblings, Tree},
 };
 
@@ -35,7 +36,7 @@ impl Hashing {
         let [x, y] = account.key;
         let inputs = [x, y, account.balance.into(), account.nonce.into()];
         match self {
-            Self::Circomlib => poseidon(inputs),
+            Self::Circomlib => poseidon(&inputs),
             Self::Chained => chain::hash(chain::LEAF, &inputs),
         }
     }
@@ -51,7 +52,7 @@ impl Hashing {
             nonce.into(),
         ];
         match self {
-            Self::Circomlib => poseidon(inputs),
+            Self::Circomlib => poseidon(&inputs),
             Self::Chained => chain::hash(chain::MESSAGE, &inputs),
         }
     }
@@ -61,7 +62,7 @@ impl Hashing {
     pub fn challenge(self, r8: Point, key: Point, message: Fr) -> Fr {
         let inputs = [r8[0], r8[1], key[0], key[1], message];
         match self {
-            Self::Circomlib => poseidon(inputs),
+            Self::Circomlib => poseidon(&inputs),
             Self::Chained => chain::hash(chain::CHALLENGE, &inputs),
         }
     }

@@ -14,7 +14,8 @@ fn workload() -> Workload {
 /// What the mock prover objects to, in words.
 fn objections(sheet: Sheet, public: &[Fr]) -> Vec<String> {
     let mock = MockProver::run(K_MIN, &Narrow::new(sheet), vec![public.to_vec()]).unwrap();
-    let failures = mock.verify_par().err().unwrap_or_default();
+    // Not `verify_par`: in halo2-axiom 0.5.3 it misses cells that are there and refuses everything.
+    let failures = mock.verify().err().unwrap_or_default();
     failures.iter().map(ToString::to_string).collect()
 }
 
@@ -105,7 +106,7 @@ fn an_overdraft_breaks_a_range() {
     step.sender.balance = step.amount + step.fee - 1;
     let circuit = Narrow::new(transfer::sheet(&work));
     let mock = MockProver::run(K_MIN, &circuit, vec![public(&work).to_vec()]).unwrap();
-    let failures = mock.verify_par().unwrap_err();
+    let failures = mock.verify().unwrap_err();
     let named = failures
         .iter()
         .any(|failure| format!("{failure}").contains("range"));

@@ -1,12 +1,11 @@
 //! The constants of Poseidon as its paper draws them: from the Grain generator, seeded with the parameters.
 //!
-//! They are circomlib's, which a test of the permutation shows. Drawn here because a table of all widths would be
-//! compiled into this crate, a minute and sixty megabytes of it.
+//! They are circomlib's, which a test of the hash shows.
 
 use ark_bn254::Fr;
 use ark_ff::{BigInteger, Field, PrimeField};
 
-use super::{FULL_ROUNDS_HALF, PARTIAL_ROUNDS, WIDTH};
+use super::{Constants, FULL_ROUNDS_HALF};
 
 /// Bits of the generator's state.
 const STATE: usize = 80;
@@ -17,9 +16,6 @@ const SKIPPED: usize = 160;
 /// Bits of a field element.
 const FIELD_BITS: usize = 254;
 
-/// Round constants and the linear layer.
-pub(super) type Drawn = (Vec<[Fr; WIDTH]>, [[Fr; WIDTH]; WIDTH]);
-
 struct Grain {
     state: [bool; STATE],
     /// Where the oldest bit stands.
@@ -27,15 +23,15 @@ struct Grain {
 }
 
 impl Grain {
-    fn new() -> Self {
+    fn new(width: usize, partial: usize) -> Self {
         // Kind of field, of S-box, bits of an element, width, full and partial rounds, each with its own length.
         let parameters = [
             (1, 2),
             (0, 4),
             (FIELD_BITS, 12),
-            (WIDTH, 12),
+            (width, 12),
             (2 * FULL_ROUNDS_HALF, 10),
-            (PARTIAL_ROUNDS, 10),
+            (partial, 10),
             ((1 << 30) - 1, 30),
         ];
         let bits = parameters
@@ -92,16 +88,19 @@ impl Grain {
     }
 }
 
-/// Draws all constants.
-pub(super) fn draw() -> Drawn {
-    let mut grain = Grain::new();
-    let count = 2 * FULL_ROUNDS_HALF + PARTIAL_ROUNDS;
+/// Draws the constants of a width with this many partial rounds.
+pub(super) fn draw(width: usize, partial: usize) -> Constants {
+    let mut grain = Grain::new(width, partial);
+    let count = 2 * FULL_ROUNDS_HALF + partial;
     let rounds = (0..count)
-        .map(|_| std::array::from_fn(|_| grain.element()))
+        .map(|_| (0..width).map(|_| grain.element()).collect())
         .collect();
-    let x: [Fr; WIDTH] = std::array::from_fn(|_| grain.reduced());
-    let y: [Fr; WIDTH] = std::array::from_fn(|_| grain.reduced());
-    let entry = |i: usize, j: usize| (x[i] + y[j]).inverse().unwrap_or_default();
-    let matrix = std::array::from_fn(|i| std::array::from_fn(|j| entry(i, j)));
-    (rounds, matrix)
+    let x: Vec<Fr> = (0..width).map(|_| grain.reduced()).collect();
+    let y: Vec<Fr> = (0..width).map(|_| grain.reduced()).collect();
+    let entry = |x: &Fr, y: &Fr| (*x + y).inverse().unwrap_or_default();
+    let row = |x: &Fr| y.iter().map(|y| entry(x, y)).collect();
+    Constants {
+        rounds,
+        matrix: x.iter().map(row).collect(),
+    }
 }
