@@ -84,11 +84,7 @@ fn crates_keep_to_their_rooms() {
     let members = manifest::members(&root);
     assert!(!members.is_empty(), "Cargo.toml has no members");
     let mut findings = manifest::root_manifest_is_sound(&root);
-    let decisions = files::ending_in(".md")
-        .into_iter()
-        .filter(|(path, _)| path.starts_with("docs/adr/"));
-    let decisions: String = decisions.map(|(_, text)| text).collect();
-    findings.extend(manifest::outside_crates_have_reasons(&root, &decisions));
+    findings.extend(manifest::outside_crates_have_reasons(&root, &decisions()));
     for name in &members {
         let manifest = table(&format!("{name}/Cargo.toml"));
         findings.extend(manifest::manifest_keeps_to_its_room(name, &manifest, &root));
@@ -101,18 +97,40 @@ fn crates_keep_to_their_rooms() {
 #[test]
 fn every_manifest_belongs_to_the_workspace() {
     let members = manifest::members(&table("Cargo.toml"));
+    let known = || members.iter().map(String::as_str).chain(manifest::OUTSIDE);
     let strays = files::ending_in("/Cargo.toml")
         .into_iter()
-        .filter(|(path, _)| {
-            !members
-                .iter()
-                .any(|name| *path == format!("{name}/Cargo.toml"))
-        });
+        .filter(|(path, _)| !known().any(|name| *path == format!("{name}/Cargo.toml")));
     none(
         &strays
             .map(|(path, _)| format!("{path}: not a member; it escapes every rule"))
             .collect(),
     );
+}
+
+#[test]
+fn workspaces_of_their_own_keep_the_rules_on_crates() {
+    let (root, deny, decisions) = (table("Cargo.toml"), table("deny.toml"), decisions());
+    let mut findings = Findings::new();
+    for name in manifest::OUTSIDE {
+        let manifest = table(&format!("{name}/Cargo.toml"));
+        let lock = table(&format!("{name}/Cargo.lock"));
+        let of_this = [
+            manifest::stands_outside(name, &manifest, &root),
+            manifest::root_manifest_is_sound(&manifest),
+            manifest::outside_crates_have_reasons(&manifest, &decisions),
+            lock::sources_are_allowed(&lock, &deny),
+            lock::no_banned_package(&lock, &deny),
+            lock::one_halo2(&lock),
+        ];
+        findings.extend(
+            of_this
+                .concat()
+                .iter()
+                .map(|text| format!("{name}: {text}")),
+        );
+    }
+    none(&findings);
 }
 
 #[test]
@@ -150,7 +168,8 @@ fn no_file_names_a_path_of_one_machine() {
 #[test]
 fn documents_name_only_commands_that_exist() {
     let tree = docs::help_tree(&docs::binary());
-    let targets = docs::make_targets(&files::must_read("Makefile"));
+    let targets =
+        |directory: &str| docs::make_targets(&files::must_read(&format!("{directory}Makefile")));
     let mut findings = Findings::new();
     let mut commands = 0;
     for (path, text) in documents() {
@@ -160,7 +179,7 @@ fn documents_name_only_commands_that_exist() {
         }
         for line in docs::command_lines(&path, &text, "make") {
             commands += 1;
-            findings.extend(docs::unknown_to_make(&targets, &line));
+            findings.extend(docs::unknown_to_make(targets, &line));
         }
     }
     assert!(commands > 0, "README.md names no command at all");
@@ -197,6 +216,14 @@ fn tests_that_documents_call_their_evidence_exist() {
         .collect();
     let unknown = |path: &&str| evidence::unknown_tests(path, &files::must_read(path), &known);
     none(&evidence::DOCUMENTS.iter().flat_map(unknown).collect());
+}
+
+/// The text of all decisions.
+fn decisions() -> String {
+    let all = files::ending_in(".md").into_iter();
+    all.filter(|(path, _)| path.starts_with("docs/adr/"))
+        .map(|(_, text)| text)
+        .collect()
 }
 
 /// Documents that must be true now. Decisions and the change log tell of their own time.

@@ -198,15 +198,27 @@ pub(crate) fn make_targets(makefile: &str) -> BTreeSet<String> {
     targets
 }
 
-/// `make` is called only with targets that exist.
-pub(crate) fn unknown_to_make(targets: &BTreeSet<String>, line: &CommandLine) -> Findings {
-    let wanted = line
-        .words
-        .iter()
-        .filter(|word| !word.contains('=') && !word.starts_with('-'));
-    let unknown = wanted.filter(|word| !targets.contains(*word));
+/// `make` is called only with targets that exist, of the Makefile in the directory that `-C` names.
+/// `targets` reads them by directory, which is empty or ends in `/`.
+pub(crate) fn unknown_to_make(
+    targets: impl Fn(&str) -> BTreeSet<String>,
+    line: &CommandLine,
+) -> Findings {
+    let mut words = line.words.iter();
+    let (mut directory, mut wanted) = (String::new(), Vec::new());
+    while let Some(word) = words.next() {
+        if word == "-C" {
+            directory = words
+                .next()
+                .map_or(String::new(), |word| format!("{word}/"));
+        } else if !word.contains('=') && !word.starts_with('-') {
+            wanted.push(word);
+        }
+    }
+    let targets = targets(&directory);
+    let unknown = wanted.into_iter().filter(|word| !targets.contains(*word));
     unknown
-        .map(|word| format!("{}: the Makefile has no target `{word}`", line.place))
+        .map(|word| format!("{}: {directory}Makefile has no target `{word}`", line.place))
         .collect()
 }
 
@@ -381,15 +393,22 @@ mod tests {
     fn unknown_make_target_is_found() {
         let targets = make_targets("X := 1\n.PHONY: a\na b: c\n\tcmd: x\nd: A = 1\n");
         assert_eq!(targets.iter().collect::<Vec<_>>(), ["a", "b", "d"]);
+        let below = make_targets("z: x\n");
+        let of = |directory: &str| match directory {
+            "below/" => below.clone(),
+            _ => targets.clone(),
+        };
         let check = |text: &str| {
             let lines = command_lines("README.md", text, "make");
             lines
                 .iter()
-                .map(|line| unknown_to_make(&targets, line).len())
+                .map(|line| unknown_to_make(of, line).len())
                 .sum::<usize>()
         };
         assert_eq!(check("`make a X=1` and `make b`"), 0);
         assert_eq!(check("`make a`, `make z`"), 1);
+        assert_eq!(check("`make -C below`, `make -C below z`"), 0);
+        assert_eq!(check("`make -C below a`"), 1);
     }
 
     #[test]

@@ -40,6 +40,10 @@ const LINTS: [(&str, &[&str]); 2] = [
     ),
 ];
 
+/// Workspaces of their own below this one. Their crates are built by nobody but them; the rules on outside crates,
+/// pins and locked packages hold for them too.
+pub(crate) const OUTSIDE: [&str; 1] = ["benches/peers"];
+
 /// Parses a manifest or fails with its name.
 pub(crate) fn parse(path: &str, text: &str) -> Table {
     text.parse()
@@ -165,6 +169,37 @@ pub(crate) fn root_manifest_is_sound(root: &Table) -> Findings {
     findings
 }
 
+/// A workspace of its own is left out of the root's, and pins what both have alike.
+pub(crate) fn stands_outside(name: &str, manifest: &Table, root: &Table) -> Findings {
+    let mut findings = Findings::new();
+    let workspace = |table: &Table, key: &str| table.get("workspace")?.get(key).cloned();
+    let excluded = workspace(root, "exclude");
+    let excluded = excluded.as_ref().and_then(Value::as_array);
+    if !excluded.is_some_and(|paths| paths.iter().any(|path| path.as_str() == Some(name))) {
+        findings.push(format!("Cargo.toml: [workspace] must exclude {name}"));
+    }
+    let pins = |table: &Table| -> BTreeMap<String, String> {
+        let shared = workspace(table, "dependencies");
+        let shared = shared.as_ref().and_then(Value::as_table);
+        let entries = shared.into_iter().flatten();
+        entries
+            .filter_map(|(key, value)| {
+                let version = value.as_str().or_else(|| value.get("version")?.as_str());
+                Some((key.clone(), version?.to_owned()))
+            })
+            .collect()
+    };
+    let root = pins(root);
+    for (key, version) in pins(manifest) {
+        if let Some(other) = root.get(&key).filter(|other| **other != version) {
+            findings.push(format!(
+                "Cargo.toml: `{key}` is {version} here and {other} in the root; pin one version"
+            ));
+        }
+    }
+    findings
+}
+
 /// Directory names of the workspace's members.
 pub(crate) fn members(root: &Table) -> Vec<String> {
     let members = root
@@ -195,6 +230,7 @@ pub(crate) fn outside_crates_have_reasons(root: &Table, decisions: &str) -> Find
 mod tests {
     use super::{
         manifest_keeps_to_its_room, outside_crates_have_reasons, parse, root_manifest_is_sound,
+        stands_outside,
     };
 
     const ROOT: &str = r#"
@@ -289,6 +325,18 @@ mod tests {
         );
         assert_eq!(check(with("[workspace.dependencies]\nx = \"*\"\n")), 1);
         assert_eq!(check(with("[workspace.dependencies]\nx = \"=1.2.3\"\n")), 0);
+    }
+
+    #[test]
+    fn workspace_that_does_not_stand_outside_is_found() {
+        let check = |excluded: &str, version: &str| {
+            let root = format!("[workspace]\nexclude = [{excluded}]\n{}", &ROOT[1..]);
+            let own = format!("[workspace.dependencies]\nhex = \"{version}\"\nnew = \"1\"");
+            stands_outside("a/b", &parse("sample", &own), &parse("root", &root)).len()
+        };
+        assert_eq!(check("\"a/b\"", "0.4"), 0);
+        assert_eq!(check("\"a\"", "0.4"), 1);
+        assert_eq!(check("\"a/b\"", "0.5"), 1);
     }
 
     #[test]
