@@ -23,7 +23,7 @@ pub use slot::{ROWS as SLOT_ROWS, accesses, cell, range_pattern, signature};
 pub use witness::WitnessError;
 
 pub(crate) use cells::{STATE, state_after, state_before};
-pub(crate) use ends::elements;
+pub(crate) use ends::{elements, packings};
 
 use crate::gadgets::range::Pattern;
 use crate::gadgets::{merkle, poseidon, range, signature as signatures};

@@ -81,11 +81,12 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
     });
 }
 
-fn packed<W: Window>(window: &mut W) {
+/// Counts, counters and block: the elements of a state as its digest packs them.
+pub(crate) fn packings<V: Algebra>(mut element: impl FnMut(usize) -> V) -> [V; 3] {
     let mut pack = |fields: &[(usize, u32)]| {
         sum(fields
             .iter()
-            .map(|(column, shift)| window.get(pos(0, *column)) * power_of_two(*shift))
+            .map(|(i, shift)| element(*i) * power_of_two(*shift))
             .collect::<Vec<_>>())
     };
     let counts = pack(&[(2, 0), (3, 64), (4, 128), (5, 192)]);
@@ -99,6 +100,11 @@ fn packed<W: Window>(window: &mut W) {
         (PHASE, 131),
         (15, 133),
     ]);
+    [counts, counters, block]
+}
+
+fn packed<W: Window>(window: &mut W) {
+    let [counts, counters, block] = packings(|column| window.get(pos(0, column)));
     window.define("word counts", pos(0, COUNTS), counts);
     window.define("counters", pos(0, COUNTERS), counters);
     window.define("block", pos(0, BLOCK), block);

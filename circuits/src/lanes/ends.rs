@@ -13,9 +13,9 @@ use protocol::threaded::{Threaded, tag_state};
 
 use super::bytes::{self, PATTERN_OF_ROW, Pattern};
 use super::layout::{CELLS, HASH6, HASH6_STARTS, ROWS, WIDTH, below, rule};
-use crate::algebra::{Algebra, sum};
-use crate::chunk::{STATE, elements, state_after};
-use crate::convert::{power_of_two, to_circuit};
+use crate::algebra::Algebra;
+use crate::chunk::{STATE, elements, packings, state_after};
+use crate::convert::to_circuit;
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, Block, at};
 use crate::window::{GateWindow, Pos, Window, WitnessWindow, pos};
@@ -83,26 +83,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
 }
 
 fn packed<W: Window>(window: &mut W) {
-    let pack = |window: &mut W, fields: &[(usize, u32)]| {
-        sum(fields
-            .iter()
-            .map(|(i, shift)| window.get(element(*i)) * power_of_two(*shift))
-            .collect::<Vec<_>>())
-    };
-    let counts = pack(window, &[(2, 0), (3, 64), (4, 128), (5, 192)]);
-    let counters = pack(window, &[(6, 0), (8, 64), (7, 128)]);
-    let block = pack(
-        window,
-        &[
-            (FEES[0], 0),
-            (FEES[1], 32),
-            (FEES[2], 64),
-            (FEES[3], 96),
-            (FEE_COUNT, 128),
-            (PHASE, 131),
-            (15, 133),
-        ],
-    );
+    let [counts, counters, block] = packings(|i| window.get(element(i)));
     let [root, h, group, accumulator, members] = [0, 1, 16, 17, 18].map(|i| window.get(element(i)));
     window.define("root", input(0, 0), root);
     window.define("h", input(0, 1), h);

@@ -375,7 +375,7 @@ pub(crate) fn defined(expression: &Expression<Fr>, row: usize) -> Option<At> {
 }
 
 /// Advice cells an expression reads: (column, rotation), each once.
-fn queries(expression: &Expression<Fr>) -> Vec<(usize, i32)> {
+pub(crate) fn queries(expression: &Expression<Fr>) -> Vec<(usize, i32)> {
     let join = |mut left: Vec<(usize, i32)>, right: Vec<(usize, i32)>| {
         left.extend(right);
         left.sort_unstable();

@@ -11,6 +11,8 @@ use circuits::trace::{At, Trace, at};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 
+use crate::checker::queries;
+
 /// Challenges that nobody chose for a purpose.
 pub(crate) fn challenges() -> [Fr; 3] {
     [3_u64, 5, 7].map(|seed| (Fr::from(seed) * -Fr::from(0xfeed_beef)).square().square())
@@ -138,26 +140,4 @@ impl LaneChecker {
             &|value, factor| value * factor,
         )
     }
-}
-
-/// Advice cells an expression reads: (column, rotation), each once.
-fn queries(expression: &Expression<Fr>) -> Vec<(usize, i32)> {
-    let join = |mut left: Vec<(usize, i32)>, right: Vec<(usize, i32)>| {
-        left.extend(right);
-        left.sort_unstable();
-        left.dedup();
-        left
-    };
-    expression.evaluate(
-        &|_| Vec::new(),
-        &|_| Vec::new(),
-        &|_| Vec::new(),
-        &|query| vec![(query.column_index(), query.rotation().0)],
-        &|_| Vec::new(),
-        &|_| Vec::new(),
-        &|value| value,
-        &join,
-        &join,
-        &|value, _| value,
-    )
 }
