@@ -5,7 +5,7 @@
 //! window turns the first two into polynomials and ignores hints; a witness window writes cells and
 //! reports the first constraint that fails, so a bad witness is named before any proof is tried.
 
-use halo2_proofs::plonk::{Expression, VirtualCells};
+use halo2_proofs::plonk::{Challenge, Expression, VirtualCells};
 use halo2curves::bn256::Fr;
 
 use crate::algebra::Algebra;
@@ -96,7 +96,30 @@ impl Hintable for Expression<Fr> {
     }
 }
 
-/// Collects the polynomials of a gate, each multiplied by the selector.
+/// Challenges under which the constraints of one selector become one polynomial. They must be drawn when every cell that
+/// the constraints read is committed; [`fold`] says what is lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Folding(pub [Challenge; 3]);
+
+impl Folding {
+    /// The challenges in a gate.
+    pub fn query(&self, meta: &mut VirtualCells<'_, Fr>) -> [Expression<Fr>; 3] {
+        self.0.map(|challenge| meta.query_challenge(challenge))
+    }
+}
+
+/// `sum_i challenge^i values_i`; 0 for no values.
+///
+/// In place of n demands that are 0 in every row, their sum is 0 in every row. Were one of them not 0 in some row, the sum
+/// there would vanish for fewer than n challenges, of p.
+pub fn fold<A: Algebra>(challenge: &A, values: impl DoubleEndedIterator<Item = A>) -> A {
+    values
+        .rev()
+        .reduce(|above, value| above * challenge.clone() + value)
+        .unwrap_or_else(|| A::number(0))
+}
+
+/// Collects the constraints of a gate, which hold where the selector is 1.
 pub struct GateWindow<'a, 'm> {
     meta: &'a mut VirtualCells<'m, Fr>,
     columns: &'a Columns,
@@ -116,10 +139,25 @@ impl<'a, 'm> GateWindow<'a, 'm> {
         }
     }
 
-    /// The named polynomials.
+    /// The named polynomials, each multiplied by the selector.
     #[must_use]
     pub fn finish(self) -> Vec<(String, Expression<Fr>)> {
-        self.constraints
+        let selector = self.selector;
+        let constraints = self.constraints.into_iter();
+        constraints
+            .map(|(name, value)| (name, selector.clone() * value))
+            .collect()
+    }
+
+    /// One polynomial for all, where there is a folding; else [`Self::finish`].
+    #[must_use]
+    pub fn finish_folded(self, folding: Option<Folding>) -> Vec<(String, Expression<Fr>)> {
+        let Some(folding) = folding else {
+            return self.finish();
+        };
+        let [challenge, ..] = folding.query(self.meta);
+        let values = self.constraints.into_iter().map(|(_, value)| value);
+        vec![("all".to_owned(), self.selector * fold(&challenge, values))]
     }
 }
 
@@ -135,8 +173,7 @@ impl Window for GateWindow<'_, '_> {
     }
 
     fn constrain(&mut self, name: &str, value: Self::Value) {
-        self.constraints
-            .push((name.to_owned(), self.selector.clone() * value));
+        self.constraints.push((name.to_owned(), value));
     }
 
     fn define(&mut self, name: &str, cell: Pos, value: Self::Value) {

@@ -181,7 +181,8 @@ fn witness(plan: &[Planned]) -> ChunkWitness {
 /// If nobody reads.
 pub(crate) fn child() -> std::io::Result<()> {
     let is_naive = std::env::args().nth(2).as_deref() == Some("naive");
-    let shape = LaneShape::fullest(K);
+    let k = std::env::args().nth(3).and_then(|k| k.parse().ok());
+    let shape = LaneShape::fullest(k.unwrap_or(K));
     let pairs = if is_naive {
         CHUNK_PAIRS
     } else {
@@ -194,7 +195,7 @@ pub(crate) fn child() -> std::io::Result<()> {
     let ready = if is_naive {
         Ready::chunk()
     } else {
-        Ready::load("lanes", K, &shape.circuit())
+        Ready::load("lanes", shape.k(), &shape.circuit())
     };
     let runs = if is_naive { 1 } else { RUNS };
     for _ in 0..runs {

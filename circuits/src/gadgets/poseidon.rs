@@ -12,6 +12,7 @@
 //! matrices are baked into the gate. In rows of width 5 that also have [`Fixed::Leaf`], the hash is
 //! multiplied by the cell [`LIVE`], so that a dead leaf is the field element 0 (degree 8).
 
+mod folded;
 mod linear;
 mod schedule;
 
@@ -22,9 +23,10 @@ use halo2curves::bn256::Fr;
 
 pub use schedule::Schedule;
 
+use crate::algebra::Algebra;
 use crate::layout::{Columns, Fixed};
 use crate::trace::{Block, at};
-use crate::window::{GateWindow, Pos, Window, pos};
+use crate::window::{Folding, GateWindow, Pos, Window, pos};
 
 /// Column of the hash.
 pub const OUT: usize = 5;
@@ -100,6 +102,40 @@ pub fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns, width: usiz
     });
 }
 
+/// Adds the gate for five elements as one polynomial: what rows with [`Fixed::Poseidon5`], and those of them with
+/// [`Fixed::Leaf`], hold is the same as by [`configure`].
+pub fn configure_folded(meta: &mut ConstraintSystem<Fr>, columns: &Columns, folding: Folding) {
+    let schedule = schedule(5);
+    meta.create_gate("poseidon5", |meta| {
+        let drawn = folding.query(meta);
+        let q = columns.selector(meta, Fixed::Poseidon5);
+        let cells: Vec<_> = (0..schedule.cells())
+            .map(|index| columns.advice(meta, column(4, index), 0))
+            .collect();
+        let is_leaf = columns.selector(meta, Fixed::Leaf);
+        let live = columns.advice(meta, LIVE, 0);
+        let out = columns.advice(meta, OUT, 0);
+        let cell = |index: usize| cells[index].clone();
+        let hash: Expression<Fr> = schedule.output(&cell);
+        let expected = (is_leaf * live.not()).not() * hash;
+        vec![(
+            "all",
+            q * with_output(schedule, &cell, out - expected, &drawn),
+        )]
+    });
+}
+
+/// All equations of a permutation and that of its output, in one.
+fn with_output(
+    schedule: &Schedule,
+    cell: &dyn Fn(usize) -> Expression<Fr>,
+    output: Expression<Fr>,
+    challenges: &[Expression<Fr>; 3],
+) -> Expression<Fr> {
+    let [_, sigma, _] = challenges;
+    output + schedule.folded(cell, challenges) * sigma.clone()
+}
+
 /// Fills one row with the permutation of `inputs` and returns the hash.
 ///
 /// # Panics
@@ -152,14 +188,26 @@ impl Spread {
     }
 
     /// Adds the gate: where `selector` is 1, a permutation starts.
-    pub fn configure(&self, meta: &mut ConstraintSystem<Fr>, columns: &Columns, selector: Fixed) {
+    pub fn configure(
+        &self,
+        meta: &mut ConstraintSystem<Fr>,
+        columns: &Columns,
+        selector: Fixed,
+        folding: Option<Folding>,
+    ) {
         let schedule = schedule(self.width);
         meta.create_gate(format!("poseidon{} spread", self.width), |meta| {
+            let drawn = folding.map(|folding| folding.query(meta));
             let mut window = GateWindow::new(meta, columns, selector);
             let cells: Vec<_> = (0..schedule.cells())
                 .map(|index| window.get(self.place(index)))
                 .collect();
             let cell = |index: usize| cells[index].clone();
+            if let Some(drawn) = drawn {
+                let output = window.get(self.out()) - schedule.output(&cell);
+                window.constrain("all", with_output(schedule, &cell, output, &drawn));
+                return window.finish();
+            }
             for index in schedule.inputs()..schedule.cells() {
                 let expected: Expression<Fr> = schedule.next(index, &cell);
                 let name = format!("s-box input {index}");

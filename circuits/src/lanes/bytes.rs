@@ -17,9 +17,7 @@
 //! Fewer than 2^22 cells enter, so a false sum vanishes at x with probability below 2^24 / p. The table's bytes stand in the
 //! first 256 rows, elsewhere in that column is 0.
 
-use halo2_proofs::plonk::{
-    Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, SecondPhase,
-};
+use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, Expression, SecondPhase};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
 
@@ -28,7 +26,7 @@ use crate::chunk::Cell;
 use crate::convert::{bits, limbs, power_of_two};
 use crate::layout::{Columns, Fixed};
 use crate::trace::{Block, at};
-use crate::window::{GateWindow, Window, pos};
+use crate::window::{Folding, GateWindow, Window, pos};
 
 use super::layout::{BYTES, CELLS, COUNTS, Extra, Named, ROWS};
 
@@ -197,7 +195,11 @@ fn over_common<V: Algebra>(factors: &[V]) -> (V, V) {
 }
 
 /// Adds the gates of the patterns.
-fn configure_patterns(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
+fn configure_patterns(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    folding: Option<Folding>,
+) {
     for pattern in Pattern::ALL {
         meta.create_gate(format!("bytes {pattern:?}"), |meta| {
             let mut window = GateWindow::new(meta, columns, pattern.selector());
@@ -216,16 +218,21 @@ fn configure_patterns(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
                     window.define("top byte shifted", pos(0, BYTES + start + count), shifted);
                 }
             }
-            window.finish()
+            window.finish_folded(folding)
         });
     }
 }
 
 /// Allocates the columns of the second phase and adds the gates.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) -> Inverses {
-    configure_patterns(meta, columns);
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    challenge: Challenge,
+    folding: Option<Folding>,
+) -> Inverses {
+    configure_patterns(meta, columns, folding);
     let inverses = Inverses {
-        challenge: meta.challenge_usable_after(FirstPhase),
+        challenge,
         parts: (0..PARTS)
             .map(|_| meta.advice_column_in(SecondPhase))
             .collect(),

@@ -1,7 +1,7 @@
 //! The halo2 circuit: gates, wiring that depends on capacity only, and a trace whose products wait for their challenges.
 
 use halo2_proofs::circuit::{Layouter, Region, SimpleFloorPlanner, Value};
-use halo2_proofs::plonk::{Circuit, Column, ConstraintSystem, Error};
+use halo2_proofs::plonk::{Circuit, Column, ConstraintSystem, Error, FirstPhase};
 use halo2curves::bn256::Fr;
 
 use super::bytes::{self, Inverses};
@@ -13,6 +13,7 @@ use crate::chunk::Cell;
 use crate::instance::chunk as instance;
 use crate::layout::{Columns, Fixed};
 use crate::trace::{Trace, Wiring, at};
+use crate::window::Folding;
 
 /// Highest degree of any gate, selector included.
 pub const DEGREE: usize = 9;
@@ -185,6 +186,31 @@ impl LaneCircuit {
     }
 }
 
+/// Allocates the columns and adds the gates: those about the first phase's cells as one polynomial for each selector, or,
+/// for tests that want to name or drop a constraint, one by one.
+pub fn configure(meta: &mut ConstraintSystem<Fr>, is_folded: bool) -> LaneColumns {
+    // First line of every configure: halo2-axiom caps the degree at 5 unless told.
+    meta.set_minimum_degree(DEGREE);
+    let public = [rule(Cell::Domain).column, ends::digest().column];
+    let columns = Columns::wide(meta, FIXED, WIDTH, &public);
+    let challenges = [(); 3].map(|()| meta.challenge_usable_after(FirstPhase));
+    let [beta, gamma, x] = challenges;
+    let folding = is_folded.then_some(Folding(challenges));
+    tree::configure(meta, &columns, folding);
+    ladder::configure(meta, &columns, folding);
+    HASH6.configure(meta, &columns, Fixed::Poseidon6, folding);
+    HASH3.configure(meta, &columns, Fixed::Poseidon3, folding);
+    slot::configure(meta, &columns, folding);
+    ends::configure(meta, &columns, folding);
+    let products = memory::configure(meta, &columns, [beta, gamma]);
+    let inverses = bytes::configure(meta, &columns, x, folding);
+    LaneColumns {
+        columns,
+        products,
+        inverses,
+    }
+}
+
 impl Circuit<Fr> for LaneCircuit {
     type Config = LaneColumns;
     type FloorPlanner = SimpleFloorPlanner;
@@ -197,23 +223,7 @@ impl Circuit<Fr> for LaneCircuit {
     }
 
     fn configure(meta: &mut ConstraintSystem<Fr>) -> LaneColumns {
-        // First line of every configure: halo2-axiom caps the degree at 5 unless told.
-        meta.set_minimum_degree(DEGREE);
-        let public = [rule(Cell::Domain).column, ends::digest().column];
-        let columns = Columns::wide(meta, FIXED, WIDTH, &public);
-        tree::configure(meta, &columns);
-        ladder::configure(meta, &columns);
-        HASH6.configure(meta, &columns, Fixed::Poseidon6);
-        HASH3.configure(meta, &columns, Fixed::Poseidon3);
-        slot::configure(meta, &columns);
-        ends::configure(meta, &columns);
-        let products = memory::configure(meta, &columns);
-        let inverses = bytes::configure(meta, &columns);
-        LaneColumns {
-            columns,
-            products,
-            inverses,
-        }
+        configure(meta, true)
     }
 
     fn synthesize(

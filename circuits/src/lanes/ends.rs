@@ -18,7 +18,7 @@ use crate::chunk::{STATE, elements, packings, state_after};
 use crate::convert::to_circuit;
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, Block, at};
-use crate::window::{GateWindow, Pos, Window, WitnessWindow, pos};
+use crate::window::{Folding, GateWindow, Pos, Window, WitnessWindow, pos};
 
 /// Elements of 64 bits, by their place in the state.
 const WIDE: [usize; 8] = [2, 3, 4, 5, 6, 7, 8, 15];
@@ -57,11 +57,15 @@ fn bounded() -> impl Iterator<Item = (Pos, usize)> {
 }
 
 /// Adds the gates.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    folding: Option<Folding>,
+) {
     meta.create_gate("ends", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Ends);
         packed(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("start", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Start);
@@ -69,7 +73,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
             let value = window.get(element(i));
             window.define("width of an element", place, value);
         }
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("end", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::End);
@@ -78,7 +82,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
             let last = window.get(pos(above.rotation - ROWS as i32, above.column));
             window.define("the end is the last slot's", element(i), last);
         }
-        window.finish()
+        window.finish_folded(folding)
     });
 }
 

@@ -40,7 +40,7 @@ use crate::gadgets::edwards;
 use crate::gadgets::signature::{SignatureValues, subgroup_order};
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, Block, at};
-use crate::window::{GateWindow, Hintable, Pos, Window, WitnessWindow, pos};
+use crate::window::{Folding, GateWindow, Hintable, Pos, Window, WitnessWindow, pos};
 
 mod scalars;
 mod step;
@@ -79,26 +79,30 @@ fn table(i: usize) -> [usize; 3] {
 }
 
 /// Adds the gates.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    folding: Option<Folding>,
+) {
     meta.create_gate("ladder", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Poseidon5);
         rows(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("ladder goes on", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::LadderNext);
         goes_on(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("signature", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Rules);
         ends(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("signature's scalars", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::LadderEnd);
         tail(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
 }
 

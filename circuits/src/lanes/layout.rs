@@ -70,7 +70,7 @@ pub const COUNTS: usize = BYTES + bytes::ACROSS;
 /// First column of cells with names.
 pub const CELLS: usize = COUNTS + 1;
 /// Columns of cells with names.
-pub const CELL_COLUMNS: usize = 21;
+pub const CELL_COLUMNS: usize = 16;
 /// Advice columns of the first phase.
 pub const WIDTH: usize = CELLS + CELL_COLUMNS;
 
@@ -309,6 +309,6 @@ mod tests {
         let counted: usize = (0..13).map(leaves).sum();
         assert_eq!(counted, leaves_before(13));
         let free = CELL_COLUMNS * ROWS - places().iter().filter(|p| p.column >= CELLS).count();
-        assert!(free < 3 * ROWS, "{free} cells are unused: narrow the lane");
+        assert!(free < 2 * ROWS, "{free} cells are unused: narrow the lane");
     }
 }

@@ -22,9 +22,7 @@
 //! Both start at 1. At the end the memory's product is 1 and the tree's is the root's entry. Errors of
 //! probability: entries have 7 elements, products fewer than 2^19 factors, so below 2^22 / p.
 
-use halo2_proofs::plonk::{
-    Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, SecondPhase,
-};
+use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, Expression, SecondPhase};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
 use protocol::params::TREE_LEVELS;
@@ -232,8 +230,11 @@ impl Reader for GateReader<'_, '_> {
 }
 
 /// Allocates both products and adds their gates.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) -> Products {
-    let challenges = [(); 2].map(|()| meta.challenge_usable_after(FirstPhase));
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    challenges: [Challenge; 2],
+) -> Products {
     let products = Products {
         memory: meta.advice_column_in(SecondPhase),
         tree: meta.advice_column_in(SecondPhase),

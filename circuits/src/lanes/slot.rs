@@ -17,18 +17,22 @@ use super::memory::accesses;
 use crate::algebra::Algebra;
 use crate::chunk::{Cell, STATE, rules, state_after, state_before};
 use crate::layout::{Columns, Fixed};
-use crate::window::{GateWindow, Pos, Window, pos};
+use crate::window::{Folding, GateWindow, Pos, Window, pos};
 
 fn shifted(place: Pos, blocks: i32) -> Pos {
     pos(place.rotation + blocks * ROWS as i32, place.column)
 }
 
 /// Adds the gates: the rules, and this module's.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    folding: Option<Folding>,
+) {
     meta.create_gate("rules", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::Rules);
         rules::state(&mut window, rule);
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("slot", |meta| {
         let above = meta.query_fixed(columns.fixed(Fixed::Start), Rotation(-(ROWS as i32)));
@@ -60,6 +64,6 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
             let difference = window.get(rule(own)) - window.get(shifted(rule(theirs), 1));
             window.constrain("the partner's", first.clone() * difference);
         }
-        window.finish()
+        window.finish_folded(folding)
     });
 }

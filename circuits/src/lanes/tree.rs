@@ -28,7 +28,7 @@ use crate::algebra::Algebra;
 use crate::gadgets::poseidon::{self, LIVE, OUT};
 use crate::layout::{Columns, Fixed};
 use crate::trace::{Block, at};
-use crate::window::{GateWindow, Pos, Window, pos};
+use crate::window::{Folding, GateWindow, Pos, Window, pos};
 
 /// Column of a leaf's index, in its old row.
 pub const PLACE: usize = TREE_SPARE;
@@ -66,19 +66,26 @@ pub fn flag(j: usize) -> Pos {
 }
 
 /// Adds the gates; the permutations themselves are `poseidon`'s.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, columns: &Columns) {
-    poseidon::configure(meta, columns, 5);
+pub(super) fn configure(
+    meta: &mut ConstraintSystem<Fr>,
+    columns: &Columns,
+    folding: Option<Folding>,
+) {
+    match folding {
+        Some(folding) => poseidon::configure_folded(meta, columns, folding),
+        None => poseidon::configure(meta, columns, 5),
+    }
     meta.create_gate("leaf", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::LeafPair);
         window.boolean("a pair is in use or not", pos(-1, ON));
         window.boolean("old leaf lives or not", pos(-1, LIVE));
         window.boolean("new leaf lives or not", pos(0, LIVE));
-        window.finish()
+        window.finish_folded(folding)
     });
     meta.create_gate("node", |meta| {
         let mut window = GateWindow::new(meta, columns, Fixed::NodePair);
         node(&mut window);
-        window.finish()
+        window.finish_folded(folding)
     });
 }
 

@@ -2,6 +2,8 @@
 
 #[path = "lanes/checker.rs"]
 mod checker;
+#[path = "lanes/cost.rs"]
+mod cost;
 #[path = "lanes/forgeries.rs"]
 mod forgeries;
 #[path = "lanes/mutation.rs"]

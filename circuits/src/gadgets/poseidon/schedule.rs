@@ -13,7 +13,8 @@
 //! in every round, and a round needs one cell and `2t - 1` multiplications. `U` is solved from the
 //! last n rounds where the final full rounds need it.
 //!
-//! Deviations from the Poseidon paper: none in the function, only in which values are written down.
+//! Deviations from the Poseidon paper: none in the function, only in which values are written down. The equations may
+//! also be combined into one ([`super::folded`]).
 
 use halo2curves::bn256::Fr;
 use light_poseidon::parameters::bn254_x5::get_poseidon_parameters;
@@ -100,6 +101,26 @@ pub struct Schedule {
     /// Definition of cell `inputs + i`.
     definitions: Vec<Form>,
     output: Form,
+    /// The linear layer.
+    pub(super) matrix: Matrix,
+    /// Constants of the full rounds whose S-box inputs are the linear layer of cells: 1 to 3, and the last three.
+    pub(super) full_constants: Vec<Vec<Fr>>,
+    /// The partial rounds.
+    pub(super) recurrence: Recurrence,
+}
+
+/// What S-box input k of the partial rounds is, for k above n:
+/// `sum_i cells_i x_(k-i) = sum_j powers_j y_(k-1-j) + constants_k`, `cells_0 = 1`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recurrence {
+    /// Partial rounds.
+    pub(super) rounds: usize,
+    /// a, from `a_0 = 1`.
+    pub(super) cells: Vec<Fr>,
+    /// b.
+    pub(super) powers: Vec<Fr>,
+    /// Of each round; those up to n are not used.
+    pub(super) constants: Vec<Fr>,
 }
 
 impl Schedule {
@@ -127,6 +148,7 @@ impl Schedule {
             matrix,
             definitions: Vec::new(),
             first_constants: constants[0].clone(),
+            recurrence: Recurrence::default(),
         };
         let mut powers = builder.first_round();
         for round in &constants[1..half] {
@@ -144,6 +166,9 @@ impl Schedule {
             first_constants: builder.first_constants,
             definitions: builder.definitions,
             output,
+            matrix: builder.matrix,
+            full_constants: [&constants[1..half], &last[1..]].concat(),
+            recurrence: builder.recurrence,
         }
     }
 
@@ -176,14 +201,22 @@ impl Schedule {
     }
 
     fn evaluate<A: Algebra>(&self, form: &Form, cell: &dyn Fn(usize) -> A) -> A {
-        form.evaluate(cell, &|index| {
-            // Inputs are stored without the first round's constant, every other cell with its own.
-            if index < self.inputs() {
-                (cell(index) + A::constant(self.first_constants[index + 1])).fifth_power()
-            } else {
-                cell(index).fifth_power()
-            }
-        })
+        form.evaluate(cell, &|index| self.power(index, cell))
+    }
+
+    /// What the S-box of a cell puts out.
+    pub(super) fn power<A: Algebra>(&self, index: usize, cell: &dyn Fn(usize) -> A) -> A {
+        // Inputs are stored without the first round's constant, every other cell with its own.
+        if index < self.inputs() {
+            (cell(index) + A::constant(self.first_constants[index + 1])).fifth_power()
+        } else {
+            cell(index).fifth_power()
+        }
+    }
+
+    /// What the S-box of the capacity element puts out in the first round.
+    pub(super) fn capacity(&self) -> Fr {
+        self.first_constants[0].fifth_power()
     }
 
     /// The witness: all cells and the hash.
@@ -212,6 +245,7 @@ struct Builder {
     matrix: Matrix,
     definitions: Vec<Form>,
     first_constants: Vec<Fr>,
+    recurrence: Recurrence,
 }
 
 impl Builder {
@@ -293,6 +327,7 @@ impl Builder {
             .map(|row| Form::combination(row, powers))
             .collect();
         let mut x = vec![self.define(entering[0].clone().plus_constant(constants[0][0]))];
+        let mut recurring = vec![Fr::zero()];
         for k in 0..rounds - 1 {
             let mut form = Form::default();
             if k < n {
@@ -313,8 +348,15 @@ impl Builder {
                 }
                 form.constant += constant;
             }
+            recurring.push(form.constant);
             x.push(self.define(form));
         }
+        self.recurrence = Recurrence {
+            rounds,
+            cells: a,
+            powers: b,
+            constants: recurring,
+        };
 
         // Solve the lanes before round `start` from x_{start+1} .. x_{start+n}, then run them out.
         let start = rounds - 1 - n;

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use circuits::lanes::LaneCircuit;
+use circuits::lanes::circuit::configure;
 use circuits::trace::{At, Trace, at};
-use halo2_proofs::plonk::{Circuit, ConstraintSystem, Expression};
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 
 use crate::checker::queries;
@@ -36,7 +37,7 @@ pub(crate) struct LaneChecker {
 impl LaneChecker {
     pub(crate) fn new(circuit: &LaneCircuit) -> Self {
         let mut cs = ConstraintSystem::default();
-        let config = LaneCircuit::configure(&mut cs);
+        let config = configure(&mut cs, false);
         let mut readers = vec![Vec::new(); cs.num_advice_columns()];
         let mut polynomials = Vec::new();
         for gate in cs.gates() {
