@@ -7,6 +7,8 @@
 
 #[path = "aggregation/claim.rs"]
 mod claim;
+#[path = "aggregation/lanes.rs"]
+mod lanes;
 
 use circuits::aggregation::{
     ACCUMULATOR_LIMBS, Aggregation, AggregationError, AggregationShape, BatchEnds, Built, Final,

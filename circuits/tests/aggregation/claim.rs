@@ -125,28 +125,7 @@ impl Claims {
             values: values.to_vec(),
             kind: self.kind,
         };
-        let mut transcript =
-            PoseidonTranscript::<G1Affine, NativeLoader, _, 3, 2, 8, 57>::new::<0>(Vec::new());
-        create_proof::<
-            KZGCommitmentScheme<Bn256>,
-            ProverSHPLONK<'_, Bn256>,
-            ChallengeScalar<G1Affine>,
-            _,
-            _,
-            _,
-        >(
-            &self.params,
-            &self.key,
-            &[claim],
-            &[&[values]],
-            ChaCha20Rng::seed_from_u64(6),
-            &mut transcript,
-        )
-        .expect("a proof");
-        InnerProof {
-            instance: values.to_vec(),
-            proof: transcript.finalize(),
-        }
+        prove(&self.params, &self.key, claim, values)
     }
 
     /// A claim that plays an aggregation: an accumulator that holds, then the statement.
@@ -157,8 +136,44 @@ impl Claims {
     }
 }
 
-/// Whether the accumulator of an instance holds: `e(lhs, [1]_2) = e(rhs, [s]_2)`.
+/// A proof of any circuit with one instance column, as aggregation takes it.
+pub(crate) fn prove(
+    params: &ParamsKZG<Bn256>,
+    key: &ProvingKey<G1Affine>,
+    circuit: impl Circuit<Fr>,
+    instance: &[Fr],
+) -> InnerProof {
+    let mut transcript =
+        PoseidonTranscript::<G1Affine, NativeLoader, _, 3, 2, 8, 57>::new::<0>(Vec::new());
+    create_proof::<
+        KZGCommitmentScheme<Bn256>,
+        ProverSHPLONK<'_, Bn256>,
+        ChallengeScalar<G1Affine>,
+        _,
+        _,
+        _,
+    >(
+        params,
+        key,
+        &[circuit],
+        &[&[instance]],
+        ChaCha20Rng::seed_from_u64(6),
+        &mut transcript,
+    )
+    .expect("a proof");
+    InnerProof {
+        instance: instance.to_vec(),
+        proof: transcript.finalize(),
+    }
+}
+
+/// [`holds_under`] the claims' reference string.
 pub(crate) fn holds(claims: &Claims, instance: &[Fr]) -> bool {
+    holds_under(&claims.params, instance)
+}
+
+/// Whether the accumulator of an instance holds: `e(lhs, [1]_2) = e(rhs, [s]_2)`.
+pub(crate) fn holds_under(params: &ParamsKZG<Bn256>, instance: &[Fr]) -> bool {
     let coordinates: Vec<Fq> = instance[..ACCUMULATOR_LIMBS]
         .chunks_exact(3)
         .map(|limbs| {
@@ -173,5 +188,5 @@ pub(crate) fn holds(claims: &Claims, instance: &[Fr]) -> bool {
     let lhs = point(coordinates[0], coordinates[1]);
     let rhs = point(coordinates[2], coordinates[3]);
     let second = halo2curves::bn256::G2Affine::generator();
-    Bn256::pairing(&lhs, &second) == Bn256::pairing(&rhs, &claims.params.s_g2())
+    Bn256::pairing(&lhs, &second) == Bn256::pairing(&rhs, &params.s_g2())
 }
