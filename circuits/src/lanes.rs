@@ -9,7 +9,8 @@
 //! - [`ladder`]: signatures with scalars of half the length;
 //! - [`bytes`]: ranges by bytes, all of them shown to be bytes at once.
 //!
-//! A chunk has as many leaves and nodes to open as its blocks have room for, wherever they are used.
+//! A chunk has as many leaves and nodes to open, and as many hashes ([`pool`]), as its blocks have room for, whichever
+//! slots use them.
 
 pub mod bytes;
 pub mod circuit;
@@ -18,6 +19,7 @@ pub mod ladder;
 pub mod layout;
 pub mod memory;
 pub mod opening;
+mod pool;
 mod products;
 mod slot;
 pub mod tree;

@@ -181,6 +181,12 @@ impl Spread {
         self.place(schedule(self.width).cells())
     }
 
+    /// The cell behind the hash, which is its caller's.
+    #[must_use]
+    pub fn spare(&self) -> Pos {
+        self.place(schedule(self.width).cells() + 1)
+    }
+
     /// Rows.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -219,12 +225,19 @@ impl Spread {
         });
     }
 
+    /// The cells of the permutation of `inputs`, from its first row, and the hash, which is the last of them.
+    #[must_use]
+    pub fn cells(&self, inputs: &[Fr]) -> (Vec<(Pos, Fr)>, Fr) {
+        let (cells, hash) = schedule(self.width).run(inputs);
+        let whole = cells.into_iter().chain(std::iter::once(hash)).enumerate();
+        let placed = whole.map(|(index, value)| (self.place(index), value));
+        (placed.collect(), hash)
+    }
+
     /// Fills the rows from `row` of `block` on with the permutation of `inputs`; returns the hash.
     pub fn assign(&self, block: &mut Block, row: usize, inputs: &[Fr]) -> Fr {
-        let (cells, hash) = schedule(self.width).run(inputs);
-        let whole = cells.into_iter().chain(std::iter::once(hash));
-        for (index, value) in whole.enumerate() {
-            let place = self.place(index);
+        let (cells, hash) = self.cells(inputs);
+        for (place, value) in cells {
             block.set(at(place.column, row + place.rotation as usize), value);
         }
         hash

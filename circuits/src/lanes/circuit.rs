@@ -1,14 +1,14 @@
 //! The halo2 circuit: gates, wiring that depends on capacity only, and a trace whose products wait for their challenges.
 
 use halo2_proofs::circuit::{Layouter, Region, SimpleFloorPlanner, Value};
-use halo2_proofs::plonk::{Circuit, Column, ConstraintSystem, Error, FirstPhase};
+use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, FirstPhase};
 use halo2curves::bn256::Fr;
 
 use super::bytes::{self, Inverses};
-use super::layout::{self, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, ROWS, WIDTH, rule};
+use super::layout::{self, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, Named, ROWS, WIDTH, rule};
 use super::memory::{self, Products};
 use super::tree::{leaf_row, node_row};
-use super::{LaneShape, ends, ladder, products, slot, tree};
+use super::{LaneShape, ends, ladder, pool, products, slot, tree};
 use crate::chunk::Cell;
 use crate::instance::chunk as instance;
 use crate::layout::{Columns, Fixed};
@@ -52,6 +52,8 @@ pub struct LaneColumns {
     pub columns: Columns,
     /// Of the second: products.
     pub products: Products,
+    /// Of the second: the product of hashes asked and answered.
+    pub hashes: Column<Advice>,
     /// Of the second: sums of inverses.
     pub inverses: Inverses,
 }
@@ -179,6 +181,7 @@ impl LaneCircuit {
         let slots = self.shape.slot_row(0);
         fill(config.products.memory, slots, &values.memory);
         fill(config.products.tree, slots, &values.tree);
+        fill(config.hashes, slots, &values.hashes);
         for (column, values) in config.inverses.parts.iter().zip(&parts) {
             fill(*column, 0, values);
         }
@@ -203,10 +206,12 @@ pub fn configure(meta: &mut ConstraintSystem<Fr>, is_folded: bool) -> LaneColumn
     slot::configure(meta, &columns, folding);
     ends::configure(meta, &columns, folding);
     let products = memory::configure(meta, &columns, [beta, gamma]);
+    let hashes = pool::configure(meta, &columns, [beta, gamma], folding);
     let inverses = bytes::configure(meta, &columns, x, folding);
     LaneColumns {
         columns,
         products,
+        hashes,
         inverses,
     }
 }
@@ -265,14 +270,16 @@ impl LaneCircuit {
         let values = products::running(&self.shape, trace, [beta, gamma]);
         let (parts, difference) = products::inverses(&self.shape, trace, x);
         let slots = self.shape.slot_row(0);
-        let mut whole = Trace::wide(trace.rows(), WIDTH + 3 + parts.len());
+        let mut whole = Trace::wide(trace.rows(), WIDTH + 4 + parts.len());
         for (column, cells) in trace.columns().iter().enumerate() {
             for (row, value) in cells.iter().enumerate() {
                 whole.set(at(column, row), *value);
             }
         }
-        let second = [(slots, values.memory), (slots, values.tree)]
+        let products = [values.memory, values.tree, values.hashes];
+        let second = products
             .into_iter()
+            .map(|values| (slots, values))
             .chain(parts.into_iter().map(|part| (0, part)))
             .chain([(0, difference)]);
         for (offset, (first, values)) in second.enumerate() {
@@ -281,6 +288,20 @@ impl LaneCircuit {
             }
         }
         Some(whole)
+    }
+
+    /// Cells of a slot that belong to a hash it did not ask for: any value will do, for tests that change cells.
+    #[must_use]
+    pub fn unasked(&self, slot: usize) -> Vec<Named> {
+        let Some(trace) = &self.trace else {
+            return Vec::new();
+        };
+        let mut reader = products::reader(&self.shape, trace, slot, [Fr::zero(); 2]);
+        let hashes = pool::hashes(&mut reader).into_iter();
+        hashes
+            .filter(|(_, flag)| *flag == Fr::zero())
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// The wiring.

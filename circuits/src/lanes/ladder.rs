@@ -32,11 +32,12 @@
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 
-use super::layout::{Extra, HASH6, HASH6_STARTS, LADDER, Named, ROWS, place};
+use super::layout::{Extra, LADDER, Named, ROWS, place};
 use crate::algebra::{Algebra, sum};
 use crate::chunk::Cell;
 use crate::convert::{bits, limbs, power_of_two};
 use crate::gadgets::edwards;
+use crate::gadgets::poseidon::schedule;
 use crate::gadgets::signature::{SignatureValues, subgroup_order};
 use crate::layout::{Columns, Fixed};
 use crate::trace::{At, Block, at};
@@ -47,8 +48,6 @@ mod step;
 
 pub use scalars::{Split, split};
 
-/// Which of a block's permutations of six elements is the challenge.
-const CHALLENGE: usize = 4;
 /// Steps of a row.
 const STEPS: usize = 8;
 /// Cells of a step.
@@ -311,9 +310,20 @@ pub fn assign(
         values.key.y,
         values.message,
     ];
-    HASH6.assign(block, HASH6_STARTS[CHALLENGE], &inputs);
-    let split = scalars(block.get(here(Extra::Challenge)));
-    let challenge = limbs(block.get(here(Extra::Challenge)));
+    let names: [Named; 5] = [
+        Extra::R8x.into(),
+        Extra::R8y.into(),
+        Cell::SignatureX.into(),
+        Cell::SignatureY.into(),
+        Cell::SignatureMessage.into(),
+    ];
+    for (name, value) in names.into_iter().zip(inputs) {
+        block.set(here(name), value);
+    }
+    let (_, hash) = schedule(6).run(&inputs);
+    block.set(here(Extra::Challenge), hash);
+    let split = scalars(hash);
+    let challenge = limbs(hash);
     let low = |limbs: &[u64; 4]| Fr::from(limbs[0]);
     let high = |limbs: &[u64; 4]| Fr::from_raw([limbs[1], limbs[2], limbs[3], 0]);
     for (name, value) in [
@@ -354,7 +364,7 @@ pub fn assign(
     broken.map_or(Ok(()), Err)
 }
 
-fn here(name: Extra) -> At {
+fn here(name: impl Into<Named>) -> At {
     let place = place(name);
     at(place.column, place.rotation as usize)
 }

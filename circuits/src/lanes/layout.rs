@@ -7,13 +7,12 @@
 //! |---|---|---|
 //! | tree | `0 ..` | [`leaves`] pairs of leaves, then pairs of nodes, one permutation a row |
 //! | ladder | [`LADDER`] `..` | the signature's double-and-add, eight steps a row |
-//! | hash 6 | [`HASH6`] | five permutations of six elements, three rows each |
-//! | hash 3 | [`HASH3`] | three permutations of three elements, five rows each |
+//! | hash 6 | [`HASH6`] | three permutations of six elements, five rows each, for whichever slots ask for them ([`super::pool`]) |
+//! | hash 3 | [`HASH3`] | one permutation of three elements, in fourteen rows, likewise |
 //! | bytes | [`BYTES`] `..` | 44 bytes a row: ranges |
 //! | cells | [`CELLS`] `..` | the cells with names |
 //!
-//! [`place`] puts a cell with a name where a hash has its input or output, beside the bytes that bound it, or where
-//! there is room; the first two need no copy.
+//! [`place`] puts a cell with a name beside the bytes that bound it, which needs no copy, or where there is room.
 
 use std::sync::OnceLock;
 
@@ -51,18 +50,18 @@ pub const LADDER_COLUMNS: usize = 67;
 pub const HASH6: Spread = Spread {
     width: 6,
     first: LADDER + LADDER_COLUMNS,
-    across: 36,
+    across: 22,
 };
 /// Rows at which they start.
-pub const HASH6_STARTS: [usize; 5] = [0, 3, 6, 9, 12];
+pub const HASH6_STARTS: [usize; 3] = [0, 5, 10];
 /// Permutations of three elements.
 pub const HASH3: Spread = Spread {
     width: 3,
     first: HASH6.first + HASH6.across,
-    across: 17,
+    across: 6,
 };
 /// Rows at which they start.
-pub const HASH3_STARTS: [usize; 3] = [0, 5, 10];
+pub const HASH3_STARTS: [usize; 1] = [0];
 /// First byte.
 pub const BYTES: usize = HASH3.first + HASH3.across;
 /// How often each byte of the table occurs.
@@ -70,7 +69,7 @@ pub const COUNTS: usize = BYTES + bytes::ACROSS;
 /// First column of cells with names.
 pub const CELLS: usize = COUNTS + 1;
 /// Columns of cells with names.
-pub const CELL_COLUMNS: usize = 16;
+pub const CELL_COLUMNS: usize = 18;
 /// Advice columns of the first phase.
 pub const WIDTH: usize = CELLS + CELL_COLUMNS;
 
@@ -160,65 +159,6 @@ impl Named {
     }
 }
 
-/// Inputs and output of each permutation of six elements; `None` where no named cell stands.
-#[must_use]
-pub fn hashes6() -> [([Named; 5], Named); 5] {
-    use Cell::{
-        After0, After1, Domain, H, Hash0, Hash1, Hash2, Message, Message1, Message2, Message3,
-        Message4, Place00, Place01, Place02, Place03, Place10, Place11, Place12, Place13, Place20,
-        Place21, Place22, Place23, SignatureMessage, SignatureX, SignatureY,
-    };
-    let named = |inputs: [Cell; 5], out: Cell| (inputs.map(Named::Rule), Named::Rule(out));
-    [
-        named([Domain, Message1, Message2, Message3, Message4], Message),
-        named([H, Place00, Place01, Place02, Place03], Hash0),
-        named([After0, Place10, Place11, Place12, Place13], Hash1),
-        named([After1, Place20, Place21, Place22, Place23], Hash2),
-        (
-            [
-                Extra::R8x.into(),
-                Extra::R8y.into(),
-                SignatureX.into(),
-                SignatureY.into(),
-                SignatureMessage.into(),
-            ],
-            Extra::Challenge.into(),
-        ),
-    ]
-}
-
-/// Inputs and output of each permutation of three elements.
-#[must_use]
-pub fn hashes3() -> [([Cell; 2], Cell); 3] {
-    [
-        ([Cell::KeyX, Cell::KeyY], Cell::KeyDigest),
-        ([Cell::GroupStart, Cell::Message], Cell::GroupStep),
-        ([Cell::GroupStep, Cell::GroupNumber], Cell::GroupClose),
-    ]
-}
-
-/// Inputs of permutations that are cells standing elsewhere: the copy, and the cell.
-#[must_use]
-pub fn links() -> Vec<(Pos, Named)> {
-    let mut links = Vec::new();
-    let mut link = |place: Pos, name: Named| {
-        if self::place(name) != place {
-            links.push((place, name));
-        }
-    };
-    for ((inputs, _), start) in hashes6().iter().zip(HASH6_STARTS) {
-        for (i, name) in inputs.iter().enumerate() {
-            link(below(HASH6.input(i), start), *name);
-        }
-    }
-    for ((inputs, _), start) in hashes3().iter().zip(HASH3_STARTS) {
-        for (i, name) in inputs.iter().enumerate() {
-            link(below(HASH3.input(i), start), (*name).into());
-        }
-    }
-    links
-}
-
 /// A place `rows` rows further down.
 #[must_use]
 pub fn below(place: Pos, rows: usize) -> Pos {
@@ -258,23 +198,6 @@ fn assign_places() -> Vec<Pos> {
         }
         assert!(PATTERN_OF_ROW[row].widths().len() <= CELL_COLUMNS);
     }
-    // Outputs before inputs: a hash of a hash is linked.
-    for ((_, out), start) in hashes6().into_iter().zip(HASH6_STARTS) {
-        put(out, below(HASH6.out(), start));
-    }
-    for ((_, out), start) in hashes3().into_iter().zip(HASH3_STARTS) {
-        put(out.into(), below(HASH3.out(), start));
-    }
-    for ((inputs, _), start) in hashes6().into_iter().zip(HASH6_STARTS) {
-        for (i, name) in inputs.into_iter().enumerate() {
-            put(name, below(HASH6.input(i), start));
-        }
-    }
-    for ((inputs, _), start) in hashes3().into_iter().zip(HASH3_STARTS) {
-        for (i, name) in inputs.into_iter().enumerate() {
-            put(name.into(), below(HASH3.input(i), start));
-        }
-    }
     let mut free = (0..ROWS)
         .flat_map(|row| (0..CELL_COLUMNS).map(move |column| (row, column)))
         .filter(|(row, column)| !taken[*row][*column]);
@@ -299,13 +222,19 @@ mod tests {
     fn no_two_names_share_a_place() {
         let places: BTreeSet<Pos> = Named::all().map(place).collect();
         assert_eq!(places.len(), Named::all().count());
-        assert_eq!(links().len(), 2);
     }
 
     #[test]
     fn lanes_do_not_overlap_and_fit_their_rows() {
         assert_eq!(HASH6.rows() * HASH6_STARTS.len(), 15);
-        assert_eq!(HASH3.rows() * HASH3_STARTS.len(), 15);
+        assert_eq!(HASH3.rows() * HASH3_STARTS.len(), 14);
+        for hash in [HASH6, HASH3] {
+            assert_eq!(
+                hash.spare().rotation as usize,
+                hash.rows() - 1,
+                "room for a flag"
+            );
+        }
         let counted: usize = (0..13).map(leaves).sum();
         assert_eq!(counted, leaves_before(13));
         let free = CELL_COLUMNS * ROWS - places().iter().filter(|p| p.column >= CELLS).count();

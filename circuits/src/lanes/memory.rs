@@ -98,12 +98,14 @@ pub(super) trait Reader {
     fn cell(&mut self, place: Pos) -> Self::Value;
     /// The time of the block's accesses, before the first.
     fn clock(&mut self) -> Self::Value;
+    /// Whether the slot is the first of its pair.
+    fn first(&mut self) -> Self::Value;
     /// beta, gamma.
     fn challenges(&self) -> [Self::Value; 2];
 }
 
 /// `beta + sum gamma^i entry_i`.
-fn entry<R: Reader>(reader: &R, elements: Vec<R::Value>) -> R::Value {
+pub(super) fn entry<R: Reader>(reader: &R, elements: Vec<R::Value>) -> R::Value {
     let [beta, gamma] = reader.challenges();
     let folded = elements
         .into_iter()
@@ -114,7 +116,7 @@ fn entry<R: Reader>(reader: &R, elements: Vec<R::Value>) -> R::Value {
 }
 
 /// The entry if `on`, else 1.
-fn if_on<V: Algebra>(on: V, entry: V) -> V {
+pub(super) fn if_on<V: Algebra>(on: V, entry: V) -> V {
     on * (entry - V::number(1)) + V::number(1)
 }
 
@@ -207,10 +209,10 @@ fn root_entry<R: Reader>(reader: &R, before: R::Value, after: R::Value) -> R::Va
 }
 
 /// Cells as expressions.
-struct GateReader<'a, 'm> {
-    meta: &'a mut halo2_proofs::plonk::VirtualCells<'m, Fr>,
-    columns: &'a Columns,
-    challenges: [Expression<Fr>; 2],
+pub(super) struct GateReader<'a, 'm> {
+    pub(super) meta: &'a mut halo2_proofs::plonk::VirtualCells<'m, Fr>,
+    pub(super) columns: &'a Columns,
+    pub(super) challenges: [Expression<Fr>; 2],
 }
 
 impl Reader for GateReader<'_, '_> {
@@ -222,6 +224,10 @@ impl Reader for GateReader<'_, '_> {
 
     fn clock(&mut self) -> Self::Value {
         self.columns.selector(self.meta, Fixed::Clock)
+    }
+
+    fn first(&mut self) -> Self::Value {
+        self.columns.selector(self.meta, Fixed::First)
     }
 
     fn challenges(&self) -> [Self::Value; 2] {

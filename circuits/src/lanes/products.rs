@@ -4,25 +4,44 @@ use ff::BatchInvert;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
-use super::LaneShape;
 use super::bytes::{ACROSS, TABLE, row_fractions};
-use super::layout::{BYTES, COUNTS, ROWS, leaves};
+use super::layout::{BYTES, COUNTS, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, ROWS, leaves};
 use super::memory::{Reader, access_step, leaf_step, made_by_leaf, made_by_node, used_by_node};
 use super::tree::{leaf_row, node_row, nodes};
+use super::{LaneShape, pool};
 use crate::trace::{Trace, at};
 use crate::window::Pos;
 
-/// Both columns from the first slot's first row to the end's.
+/// The columns from the first slot's first row to the end's.
 pub(super) struct Running {
     pub(super) memory: Vec<Fr>,
     pub(super) tree: Vec<Fr>,
+    pub(super) hashes: Vec<Fr>,
 }
 
-struct TraceReader<'a> {
+/// Cells of a trace as values.
+pub(super) struct TraceReader<'a> {
     trace: &'a Trace,
     row: usize,
     clock: Fr,
+    first: Fr,
     challenges: [Fr; 2],
+}
+
+/// A reader at the first row of a slot's block.
+pub(super) fn reader<'a>(
+    shape: &LaneShape,
+    trace: &'a Trace,
+    slot: usize,
+    challenges: [Fr; 2],
+) -> TraceReader<'a> {
+    TraceReader {
+        trace,
+        row: shape.slot_row(slot),
+        clock: Fr::from(3 * slot as u64),
+        first: Fr::from(u64::from(slot % 2 == 0)),
+        challenges,
+    }
 }
 
 impl Reader for TraceReader<'_> {
@@ -37,22 +56,39 @@ impl Reader for TraceReader<'_> {
         self.clock
     }
 
+    fn first(&mut self) -> Fr {
+        self.first
+    }
+
     fn challenges(&self) -> [Fr; 2] {
         self.challenges
     }
 }
 
-/// What each row of a block brings: memory above and below, tree above and below.
-fn steps(reader: &mut TraceReader<'_>, slot: usize) -> [[Fr; 4]; ROWS] {
+/// What each row of a block brings: memory above and below, tree above and below, hashes above and below.
+fn steps(reader: &mut TraceReader<'_>, slot: usize) -> [[Fr; 6]; ROWS] {
     let first = reader.row;
-    let mut steps = [[Fr::one(); 4]; ROWS];
+    let mut steps = [[Fr::one(); 6]; ROWS];
     let (above, below) = access_step(reader);
     (steps[0][0], steps[0][1]) = (above, below);
+    for step in 0..pool::STEPS {
+        steps[step][5] = pool::asked(reader, step);
+    }
+    for (spread, starts, step) in [
+        (HASH6, &HASH6_STARTS[..], pool::STEP6),
+        (HASH3, &HASH3_STARTS[..], pool::STEP3),
+    ] {
+        for start in starts {
+            reader.row = first + start;
+            steps[start + step][4] = pool::answered(reader, spread);
+        }
+    }
     for i in 0..leaves(slot) {
         let row = leaf_row(i) + 1;
         reader.row = first + row;
         let (above, below) = leaf_step(reader);
-        steps[row] = [above, below, made_by_leaf(reader), Fr::one()];
+        (steps[row][0], steps[row][1]) = (above, below);
+        steps[row][2] = made_by_leaf(reader);
     }
     for i in 0..nodes(slot) {
         let row = node_row(slot, i);
@@ -65,19 +101,11 @@ fn steps(reader: &mut TraceReader<'_>, slot: usize) -> [[Fr; 4]; ROWS] {
     steps
 }
 
-/// Both running products.
+/// The running products.
 pub(super) fn running(shape: &LaneShape, trace: &Trace, challenges: [Fr; 2]) -> Running {
-    let steps: Vec<[[Fr; 4]; ROWS]> = (0..2 * shape.pairs)
+    let steps: Vec<[[Fr; 6]; ROWS]> = (0..2 * shape.pairs)
         .into_par_iter()
-        .map(|slot| {
-            let mut reader = TraceReader {
-                trace,
-                row: shape.slot_row(slot),
-                clock: Fr::from(3 * slot as u64),
-                challenges,
-            };
-            steps(&mut reader, slot)
-        })
+        .map(|slot| steps(&mut reader(shape, trace, slot, challenges), slot))
         .collect();
     let product = |above: usize, below: usize| {
         let mut inverses: Vec<Fr> = steps.iter().flatten().map(|step| step[below]).collect();
@@ -96,6 +124,7 @@ pub(super) fn running(shape: &LaneShape, trace: &Trace, challenges: [Fr; 2]) -> 
     Running {
         memory: product(0, 1),
         tree: product(2, 3),
+        hashes: product(4, 5),
     }
 }
 

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | thread | each element of the state before is the state after of the block above; the root passes through |
 //! | domain | the same as in the slot above; the first slot's is public |
-//! | links | inputs of permutations that are outputs of others |
 //! | ages | `age = now - time of the entry read - 1`, bounded by bytes |
 //! | pairs | in a first slot: bits and idleness of the slot below |
 
@@ -12,7 +11,7 @@ use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
 
-use super::layout::{ROWS, links, place, rule};
+use super::layout::{ROWS, place, rule};
 use super::memory::accesses;
 use crate::algebra::Algebra;
 use crate::chunk::{Cell, STATE, rules, state_after, state_before};
@@ -47,10 +46,6 @@ pub(super) fn configure(
         let last = window.get(shifted(rule(Cell::Domain), -1));
         let first: Expression<Fr> = above;
         window.constrain("one domain", first.not() * (domain - last));
-        for (copy, name) in links() {
-            let value = window.get(place(name));
-            window.define("link", copy, value);
-        }
         for (i, access) in accesses().into_iter().enumerate() {
             let time = window.get(place(access.time));
             let now = window.fixed(Fixed::Clock) + Algebra::number(i as u64);

@@ -1,7 +1,7 @@
 //! From a native `ChunkWitness` to a trace in lanes.
 //!
 //! First the opening of the tree and each slot's signature (parallel), then the rules (in order, each slot from the one
-//! above), then bytes, permutations and the tree's rows (parallel), last how often each byte occurs. As in `chunk::witness`, a witness that breaks a rule
+//! above), then bytes and the tree's rows (parallel), last the hashes that were asked for and how often each byte occurs. As in `chunk::witness`, a witness that breaks a rule
 //! is reported by the rule's name and its trace is still built, so that tests can show the circuit refuses it.
 
 use halo2curves::bn256::Fr;
@@ -11,12 +11,11 @@ use protocol::witness::{AccessWitness, ChunkWitness};
 use rayon::prelude::*;
 
 use super::layout::{
-    BYTES, COUNTS, Extra, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, Named, PAIRS, ROWS, WIDTH,
-    below, hashes3, hashes6, leaves, leaves_before, place, rule,
+    BYTES, COUNTS, Extra, Named, PAIRS, ROWS, WIDTH, leaves, leaves_before, place, rule,
 };
 use super::opening::Opening;
 use super::products::table;
-use super::{LaneCircuit, LaneShape, bytes, ends, ladder, tree};
+use super::{LaneCircuit, LaneShape, bytes, ends, ladder, pool, tree};
 use crate::chunk::operation::{self, Inputs};
 use crate::chunk::{Cell, STATE, WitnessError, elements, rules, state_after, state_before};
 use crate::convert::{from_u128, limbs, to_circuit};
@@ -143,6 +142,7 @@ impl LaneShape {
                 trace.place(self.slot_row(first + offset), block);
             }
         }
+        pool::fill(self, &mut trace)?;
         count_bytes(&mut trace, self.slot_row(sources.len()));
         let stated = elements(&witness.after);
         if let Some(i) = (1..STATE).find(|i| state[*i] != stated[*i]) {
@@ -250,20 +250,11 @@ fn dependent(
     broken
 }
 
-/// Permutations, bytes, and the block's share of the tree.
+/// Bytes, and the block's share of the tree.
 ///
 /// # Errors
 /// The first cell that is out of its range.
 fn derived(block: &mut Block, opening: &Opening, slot: usize) -> Result<(), String> {
-    for ((inputs, _), start) in hashes6().into_iter().zip(HASH6_STARTS).take(4) {
-        let values = inputs.map(|name| block.get(cell(name)));
-        HASH6.assign(block, start, &values);
-    }
-    for ((inputs, _), start) in hashes3().into_iter().zip(HASH3_STARTS) {
-        let values = inputs.map(|name| block.get(cell(name)));
-        HASH3.assign(block, start, &values);
-    }
-    debug_assert!(below(HASH6.out(), HASH6_STARTS[4]) == place(Extra::Challenge));
     let fits = bytes::assign(block);
     let (first, count) = (leaves_before(slot), leaves(slot));
     let share = |len: usize, first: usize, count: usize| first.min(len)..(first + count).min(len);

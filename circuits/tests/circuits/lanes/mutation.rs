@@ -16,10 +16,13 @@ use crate::harness::accepts;
 use crate::mutation::reason;
 
 /// Cells that nothing depends on, though an enabled constraint reads them.
-fn excused(local: At, slot: usize) -> Option<&'static str> {
+fn excused(local: At, slot: usize, unasked: &[Named]) -> Option<&'static str> {
     let stands = |name: Named| place(name) == pos(local.row as i32, local.column);
     let name = Named::all().find(|name| stands(*name));
     match name {
+        Some(name) if unasked.contains(&name) => {
+            Some("a hash that the operation does not need: its flag is 0 wherever it is read")
+        }
         Some(Named::Rule(Cell::PartnerBits | Cell::PartnerNoop)) if slot % 2 == 1 => {
             Some("a second slot has no partner: multiplied by `First`, which is 0")
         }
@@ -48,7 +51,10 @@ fn every_used_cell_of_every_kind_of_slot_in_lanes_is_constrained() {
         }
         let found: Vec<(usize, Vec<String>)> = (0..2 * witness.pairs.len())
             .into_par_iter()
-            .map(|slot| mutate_slot(&checker, &honest, shape.slot_row(slot), slot))
+            .map(|slot| {
+                let unasked = circuit.unasked(slot);
+                mutate_slot(&checker, &honest, shape.slot_row(slot), slot, &unasked)
+            })
             .collect();
         for (changed, cells) in found {
             changed_total += changed;
@@ -72,6 +78,7 @@ fn mutate_slot(
     honest: &Trace,
     first_row: usize,
     slot: usize,
+    unasked: &[Named],
 ) -> (usize, Vec<String>) {
     let random = Fr::from(0x1234_5678_9abc_def1) * Fr::from(0xfeed_beef_0123_4567).square();
     let mut trace = honest.clone();
@@ -80,7 +87,7 @@ fn mutate_slot(
         (0..ROWS).flat_map(|offset| (0..WIDTH).map(move |column| (offset, column)))
     {
         let (cell, local) = (at(column, first_row + offset), at(column, offset));
-        if excused(local, slot).is_some() || !checker.is_used(cell) {
+        if excused(local, slot, unasked).is_some() || !checker.is_used(cell) {
             continue;
         }
         let value = trace.get(cell);
