@@ -330,7 +330,7 @@ fn reference_strings(cache: &Path) -> Check {
     let missing = Check::warn(
         name,
         format!("none in {}", cache.display()),
-        "the development string is made when it is needed; a ceremony's must be imported (prover/CEREMONY.md)",
+        "the development string is made when it is needed; a ceremony's is imported: quorate srs import FILE",
     );
     let content = prover::sealed::Content::ReferenceString;
     sealed(name, &cached_files(cache, "srs-"), content, missing)
