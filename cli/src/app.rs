@@ -134,7 +134,8 @@ fn dispatch(app: App, output: Output) -> Outcome {
     let level = match &app.command {
         Command::Devnet(args) if !args.is_demo() => "info",
         Command::BaseLayer(args) if args.is_serving() => "info",
-        Command::Sequencer(_) | Command::Builder(_) | Command::Prover(_) => "info",
+        Command::Prover(args) if args.is_worker() => "info",
+        Command::Sequencer(_) | Command::Builder(_) => "info",
         _ => "warn",
     };
     let level = log.unwrap_or_else(|| level.to_owned());

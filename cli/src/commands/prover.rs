@@ -1,11 +1,13 @@
 //! `quorate prover`: a worker that leases jobs of a node, proves them, checks its own proofs and hands them in.
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::jobs::{JobKind, RemoteQueue, WorkerInfo};
 use api::text::AddressText;
-use clap::Args;
+use clap::{Args, Subcommand};
 use protocol::account::L1Address;
 use prover::Prover;
 use prover::aggregate::Aggregator;
@@ -46,7 +48,10 @@ fn memory_mb(kind: JobKind) -> u64 {
 
 /// Arguments of `quorate prover`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ProverArgs {
+    #[command(subcommand)]
+    command: Option<ProverCommand>,
     /// URL of a node's proof queue [default: http://127.0.0.1:8546]
     #[arg(long, value_name = "URL")]
     jobs: Option<String>,
@@ -80,6 +85,19 @@ pub(crate) struct ProverArgs {
     stop_with_parent: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum ProverCommand {
+    /// Prove a full chunk a few times: rate, peak memory, and what fits this machine
+    Bench(bench::BenchArgs),
+}
+
+impl ProverArgs {
+    /// Whether it works for a queue, and does not only measure.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.command.is_none()
+    }
+}
+
 #[derive(Serialize)]
 struct KeysReady {
     cache: PathBuf,
@@ -102,6 +120,9 @@ struct Report {
 /// # Errors
 /// `Usage` if nothing fits the memory, else why there are no keys or why the worker gave up.
 pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcome {
+    if let Some(ProverCommand::Bench(args)) = args.command {
+        return bench::run(args, sources, output);
+    }
     let settings = sources
         .load([
             flag("prover.jobs", args.jobs),
@@ -121,20 +142,7 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     if args.stop_with_parent {
         process::stop_with_parent(&stop);
     }
-    if let Some(threads) = settings.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|error| {
-                let what = format!("cannot use {threads} threads");
-                CliError::new(
-                    Exit::Usage,
-                    what,
-                    error,
-                    "use fewer, or leave --threads out",
-                )
-            })?;
-    }
+    limit_threads(settings.threads)?;
     let cache = settings.cache.unwrap_or_else(files::cache);
     let prover = load(&cache, args.dev)?;
     let reference_string = keys::string_kind(args.dev).to_string();
@@ -295,6 +303,25 @@ fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<Work
     })
 }
 
+/// Has proofs made by so many threads; by all of the machine's without a number.
+fn limit_threads(threads: Option<usize>) -> Result<(), CliError> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| {
+            let what = format!("cannot use {threads} threads");
+            CliError::new(
+                Exit::Usage,
+                what,
+                error,
+                "use fewer, or leave --threads out",
+            )
+        })
+}
+
 /// Loads keys, or makes them.
 fn load(cache: &Path, dev: bool) -> Result<Prover, CliError> {
     let kind = keys::string_kind(dev);
@@ -307,7 +334,7 @@ fn load(cache: &Path, dev: bool) -> Result<Prover, CliError> {
         let todo = if dev {
             "check space and permissions of the cache: quorate doctor"
         } else {
-            "import a ceremony file into the cache (prover/CEREMONY.md), or pass --dev on a development chain"
+            "quorate srs import FILE puts a ceremony's string there (prover/CEREMONY.md), or pass --dev on a development chain"
         };
         CliError::new(Exit::Unavailable, "the prover cannot load its keys", error, todo)
     })?;
