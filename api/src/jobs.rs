@@ -5,6 +5,7 @@
 //! they count, whoever sends them: duplicates and late results change nothing, a false one costs a strike.
 
 mod aggregation;
+pub mod nats;
 mod remote;
 
 use std::future::Future;
@@ -163,6 +164,8 @@ pub enum Submitted {
     Duplicate,
     /// The proof does not verify; the worker has one more strike.
     Rejected,
+    /// The node is away; its queue server keeps the result until the node has judged it.
+    Kept,
 }
 
 /// What is in the queue.

@@ -11,6 +11,7 @@ mod rebuilding;
 mod report;
 mod rpc;
 mod settlement;
+mod strings;
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use report::Row;
 /// A group of measurements by name.
 type Group = (&'static str, fn() -> Vec<Row>);
 
-const GROUPS: [Group; 15] = [
+const GROUPS: [Group; 16] = [
     ("native", native::rows),
     ("rpc", rpc::rows),
     ("ordering-pace", ordering::pace_rows),
@@ -29,6 +30,7 @@ const GROUPS: [Group; 15] = [
     ("ordering-tiers", ordering::tier_rows),
     ("ordering-rate", ordering::rate_rows),
     ("ordering-faults", ordering::fault_rows),
+    ("strings", strings::rows),
     ("proving", proving::rows),
     ("lanes", proving::lane_rows),
     ("verify", proving::verify_rows),

@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     base_layer, builder, devnet, doctor, generate, genesis, outsider, prover, restart, sequencer,
-    snapshot, verify, wallet,
+    snapshot, srs, verify, wallet,
 };
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -67,6 +67,8 @@ enum Command {
     Restart(restart::RestartArgs),
     /// Write a snapshot of a node, judge one, or start a node from one
     Snapshot(snapshot::SnapshotArgs),
+    /// Reference strings: check a ceremony's file, import it, show what there is
+    Srs(srs::SrsArgs),
     /// Check whether this machine is fit to run a node
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
@@ -132,7 +134,8 @@ fn dispatch(app: App, output: Output) -> Outcome {
     let level = match &app.command {
         Command::Devnet(args) if !args.is_demo() => "info",
         Command::BaseLayer(args) if args.is_serving() => "info",
-        Command::Sequencer(_) | Command::Builder(_) | Command::Prover(_) => "info",
+        Command::Prover(args) if args.is_worker() => "info",
+        Command::Sequencer(_) | Command::Builder(_) => "info",
         _ => "warn",
     };
     let level = log.unwrap_or_else(|| level.to_owned());
@@ -153,6 +156,7 @@ fn dispatch(app: App, output: Output) -> Outcome {
         Command::Outsider(args) => outsider::run(&args, output),
         Command::Restart(args) => restart::run(&args, output),
         Command::Snapshot(args) => snapshot::run(&args, output),
+        Command::Srs(args) => srs::run(args, output),
         Command::Doctor(args) => doctor::run(&args, &sources, output),
         Command::Completions(args) => generate::completions(&args, output),
         Command::Man(args) => generate::man(&args, output),

@@ -11,5 +11,6 @@ pub(crate) mod prover;
 pub(crate) mod restart;
 pub(crate) mod sequencer;
 pub(crate) mod snapshot;
+pub(crate) mod srs;
 pub(crate) mod verify;
 pub(crate) mod wallet;

@@ -16,12 +16,14 @@ use serde::{Deserialize, Serialize};
 
 mod base_layer;
 mod builder;
+mod nats;
 mod storage;
 
 use crate::exit::{CliError, Exit};
 pub(crate) use base_layer::BaseLayerSettings;
 pub(crate) use builder::{BuilderSettings, Strategy};
 
+pub(crate) use nats::NatsSettings;
 pub(crate) use network::NetworkSettings;
 pub(crate) use storage::StorageSettings;
 
@@ -42,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) base_layer: BaseLayerSettings,
     /// A builder.
     pub(crate) builder: BuilderSettings,
+    /// The server where nodes and workers meet.
+    pub(crate) nats: NatsSettings,
     /// A prover worker.
     pub(crate) prover: ProverSettings,
     /// The wallet.
@@ -252,6 +256,7 @@ mod tests {
         let settings = with_file(&all).expect("the example with its optional keys");
         assert!(settings.sequencer.genesis.is_some() && settings.prover.threads.is_some());
         assert!(settings.prover.kinds.is_some() && settings.prover.prover_id.is_some());
+        assert!(settings.nats.url.is_some() && settings.nats.token.is_some());
         assert!(settings.wallet.keystore.is_some() && settings.prover.cache.is_some());
     }
 
@@ -269,6 +274,7 @@ mod tests {
             "[network]\nengine_peers = \"127.0.0.1:1\"",
             "[network]\npropose_ms = -1",
             "[base_layer]\nurl = 1",
+            "[nats]\nrpc = \"nats://127.0.0.1\"",
         ] {
             assert!(with_file(text).is_err(), "{text}");
         }

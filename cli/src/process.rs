@@ -34,6 +34,11 @@ pub(crate) fn available_memory_mb() -> Option<u64> {
     field_mb(Path::new("/proc/meminfo"), "MemAvailable")
 }
 
+/// The most memory that this process has had, in MiB; nothing where Linux does not say.
+pub(crate) fn peak_memory_mb() -> Option<u64> {
+    field_mb(Path::new("/proc/self/status"), "VmHWM")
+}
+
 /// Resident memory of a process, in MiB.
 fn resident_mb(pid: u32) -> Option<u64> {
     field_mb(Path::new(&format!("/proc/{pid}/status")), "VmRSS")
@@ -147,5 +152,6 @@ mod tests {
         assert!(available_memory_mb().is_some_and(|mb| mb > 0));
         assert!(resident_mb(std::process::id()).is_some());
         assert_eq!(resident_mb(u32::MAX), None);
+        assert!(peak_memory_mb() >= resident_mb(std::process::id()));
     }
 }

@@ -1,5 +1,8 @@
 //! The binary from outside: help of every command, exit codes of wrong input, keys in files, no socket in `verify`.
 
+#[path = "cli/srs.rs"]
+mod srs;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -104,6 +107,11 @@ fn every_command_explains_itself_and_knows_json() {
         "devnet",
         "sequencer",
         "prover",
+        "prover bench",
+        "srs",
+        "srs import",
+        "srs verify",
+        "srs info",
         "verify",
         "verify evidence",
         "verify checkpoint",

@@ -8,8 +8,12 @@
     reason = "the figures of a run are read with --nocapture"
 )]
 
+#[path = "workers/nats.rs"]
+mod nats;
 #[path = "support/node.rs"]
 mod node;
+#[path = "../../sequencer/src/nats/server.rs"]
+mod server;
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -49,9 +53,16 @@ impl Worker {
     }
 
     fn start_with(node: &Node, name: &'static str, more: &[&str]) -> Self {
+        Self::spawn(name, ["--jobs", &node.jobs], more)
+    }
+
+    /// One that takes jobs from a place that a flag and its value name.
+    fn spawn(name: &'static str, place: [&str; 2], more: &[&str]) -> Self {
         let child = quorate()
-            .args(["prover", "--dev", "--json", "--log", "error"])
-            .args(["--jobs", &node.jobs, "--name", name])
+            .args([
+                "prover", "--dev", "--json", "--log", "error", "--name", name,
+            ])
+            .args(place)
             .args(more)
             .stdout(Stdio::piped())
             .spawn()

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// First bytes of every sealed file.
-const MAGIC: [u8; 8] = *b"QRTSEAL\n";
+pub(crate) const MAGIC: [u8; 8] = *b"QRTSEAL\n";
 /// Version of the container, not of the content.
 const VERSION: u32 = 1;
 /// Bytes before the payload.

@@ -1,8 +1,8 @@
 //! The reference string: powers of a secret nobody may know, in both bases that the prover commits
 //! with.
 //!
-//! A [`ReferenceString`] comes from a ceremony file ([`ReferenceString::import_ptau`],
-//! [`ReferenceString::import_halo2`]), from the cache ([`StringCache`]) or is the public
+//! A [`ReferenceString`] comes from a ceremony file ([`ReferenceString::import_file`], or
+//! [`ReferenceString::import_ptau`] and [`ReferenceString::import_halo2`]), from the cache ([`StringCache`]) or is the public
 //! development string ([`ReferenceString::insecure_development`]). Invariants: it starts at the
 //! generators, each power is s times the one before, the Lagrange form belongs to the powers, and
 //! [`StringKind`] is derived from `[s]_2`, never from a file's name or a caller's word. Whether it
@@ -29,6 +29,7 @@ mod ceremony;
 mod contributions;
 mod development;
 mod error;
+mod file;
 mod fixed_base;
 mod point;
 mod ptau;
@@ -38,6 +39,7 @@ mod raw;
 pub use cache::StringCache;
 pub use ceremony::ceremony_s_g2_bytes;
 pub use error::{FileDefect, SrsError};
+pub use file::{CheckedFile, FileFormat, FileHashes, FilePin, check_file, look_at_file};
 pub use raw::RawFormat;
 
 use development::Points;
@@ -117,24 +119,34 @@ impl ReferenceString {
         }
         let (mut file, sha256) = open_pinned(path, pinned_sha256)?;
         let checked = ptau::read(&mut file, path, k, rng)?;
-        let k = checked.k;
-        let g_lagrange = lagrange_form(&checked.g, k);
-        let defect = |defect| SrsError::InvalidFile {
-            path: path.to_path_buf(),
-            defect,
-        };
-        raw::check_lagrange(k, &checked.g, &g_lagrange, rng).map_err(defect)?;
-        let points = Points {
-            g: checked.g,
-            g_lagrange,
-            s_g2: checked.s_g2,
-        };
         let summary = PtauSummary {
             sha256,
             power: checked.power,
             contribution_count: checked.contribution_count,
         };
-        Ok((Self::from_points(k, points), summary))
+        Ok((Self::from_ptau(checked, path, rng)?, summary))
+    }
+
+    /// The string of checked powers: their Lagrange form is computed, and checked as well.
+    fn from_ptau(
+        checked: ptau::Checked,
+        path: &Path,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Result<Self, SrsError> {
+        let k = checked.k;
+        let g_lagrange = lagrange_form(&checked.g, k);
+        raw::check_lagrange(k, &checked.g, &g_lagrange, rng).map_err(|defect| {
+            SrsError::InvalidFile {
+                path: path.to_path_buf(),
+                defect,
+            }
+        })?;
+        let points = Points {
+            g: checked.g,
+            g_lagrange,
+            s_g2: checked.s_g2,
+        };
+        Ok(Self::from_points(k, points))
     }
 
     /// Imports a raw halo2 parameter file after the same checks.
@@ -148,7 +160,14 @@ impl ReferenceString {
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<Self, SrsError> {
         let (mut file, _) = open_pinned(path, pinned_sha256)?;
-        let (k, points) = raw::read(&mut file, path, format, rng)?;
+        let measured = file
+            .metadata()
+            .map_err(|source| SrsError::UnavailableFile {
+                path: path.to_path_buf(),
+                action: "measure",
+                source,
+            })?;
+        let (k, points) = raw::read(&mut file, measured.len(), path, format, rng)?;
         Ok(Self::from_points(k, points))
     }
 

@@ -122,6 +122,8 @@ pub struct WorkerReport {
     pub accepted: u32,
     /// Proofs that somebody else had handed in before.
     pub duplicate: u32,
+    /// Proofs that a queue server keeps for a node that was away.
+    pub kept: u32,
     /// Jobs given back.
     pub failed: u32,
 }
@@ -185,6 +187,10 @@ pub async fn run_worker<Q: JobQueue, P: JobProver>(
                         report.accepted += 1;
                     }
                     Some(Submitted::Duplicate) => report.duplicate += 1,
+                    Some(Submitted::Kept) => {
+                        info!(job = %lease.job, "proof kept for the node, which is away");
+                        report.kept += 1;
+                    }
                     Some(Submitted::Rejected) => {
                         error!(job = %lease.job, "the node says that the proof does not verify");
                         refused += 1;

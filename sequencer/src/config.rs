@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use api::jobs::nats::NatsConfig;
 use protocol::{
     genesis::Genesis,
     number::{Amount, LeafIndex},
@@ -187,6 +188,8 @@ pub struct JobsConfig {
     pub close_memory_mb: u64,
     /// MiB a worker must offer for a final proof.
     pub finish_memory_mb: u64,
+    /// A NATS server through which the same jobs are served; none without one.
+    pub nats: Option<NatsConfig>,
 }
 
 impl Default for JobsConfig {
@@ -201,6 +204,7 @@ impl Default for JobsConfig {
             join_memory_mb: 6_144,
             close_memory_mb: 6_144,
             finish_memory_mb: 10_752,
+            nats: None,
         }
     }
 }

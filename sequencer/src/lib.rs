@@ -21,6 +21,7 @@ mod failpoint;
 mod fixture;
 pub mod guard;
 mod mempool;
+mod nats;
 pub mod network;
 mod node;
 mod observed;

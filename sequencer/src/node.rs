@@ -33,6 +33,7 @@ use crate::{
     failpoint,
     guard::{GuardError, SigningGuard},
     mempool::{Admission, Entry, Mempool, run_admission},
+    nats::run_nats,
     network::{
         Gossip, GossipConfig, GossipError, GossipHandler, GossipLimits, IdentityError,
         load_or_make_identity,
@@ -252,6 +253,25 @@ fn spawn_servers(
             }
         });
     }
+}
+
+/// Serves the proof jobs over NATS as well, if a server is configured. The validator's address names this node there: no
+/// other node has its key.
+fn spawn_nats(
+    components: &mut JoinSet<Component>,
+    config: &NodeConfig,
+    queue: &Arc<RocksQueue>,
+    cancelled: &CancellationToken,
+) {
+    let Some(nats) = config.jobs.nats.clone() else {
+        return;
+    };
+    let node = hex::encode(config.validator_key.address().0);
+    let (queue, token) = (Arc::clone(queue), cancelled.clone());
+    components.spawn(async move {
+        run_nats(queue, nats, node, token).await;
+        ("proof jobs over NATS", Ok(()))
+    });
 }
 
 fn listen_error(
@@ -696,6 +716,7 @@ impl Opened {
                 .and_then(|mut batcher| batcher.run(&mut tip, &runtime, &token));
             ("batcher", result.map_err(NodeError::from))
         });
+        spawn_nats(&mut components, &config, &queue, &cancelled);
         let (token, watched) = (cancelled.clone(), Arc::clone(&queue));
         components.spawn(async move {
             let result = tokio::select! {

@@ -536,7 +536,7 @@ impl RocksQueue {
         for (job, proof) in jobs.into_iter().zip(proofs) {
             match self.judge(JobId(job), 0, proof).await {
                 Ok(Submitted::Accepted) => new += 1,
-                Ok(Submitted::Duplicate) => {}
+                Ok(Submitted::Duplicate | Submitted::Kept) => {}
                 Ok(Submitted::Rejected) => return Err("a proof does not verify".into()),
                 Err(error) => return Err(error.reason),
             }
@@ -667,5 +667,7 @@ impl JobQueue for RocksQueue {
     }
 }
 
+#[cfg(test)]
+mod doors;
 #[cfg(test)]
 mod tests;

@@ -136,7 +136,7 @@ impl Relay {
             Ok(Submitted::Accepted) => Acceptance::Accept,
             Ok(Submitted::Rejected) => Acceptance::Reject,
             // a job this node has not made yet, or has done
-            Ok(Submitted::Duplicate) | Err(_) => Acceptance::Ignore,
+            Ok(Submitted::Duplicate | Submitted::Kept) | Err(_) => Acceptance::Ignore,
         }
     }
 

@@ -128,6 +128,7 @@ pub(crate) fn run(args: &DoctorArgs, sources: &Sources, output: Output) -> Outco
     ];
     checks.extend(network(&settings));
     checks.extend(base_layer(&settings));
+    checks.extend(nats(&settings));
     checks.extend(chain(&settings));
     let fit = checks.iter().all(|check| check.health != Health::Fail);
     output.data(&Diagnosis { fit, checks }, describe);
@@ -330,7 +331,7 @@ fn reference_strings(cache: &Path) -> Check {
     let missing = Check::warn(
         name,
         format!("none in {}", cache.display()),
-        "the development string is made when it is needed; a ceremony's must be imported (prover/CEREMONY.md)",
+        "the development string is made when it is needed; a ceremony's is imported: quorate srs import FILE",
     );
     let content = prover::sealed::Content::ReferenceString;
     sealed(name, &cached_files(cache, "srs-"), content, missing)
@@ -409,6 +410,30 @@ fn base_layer(settings: &Settings) -> Option<Check> {
                 Some(number) if number >= config.first_block => Check::ok(name, found),
                 _ => Check::warn(name, found, "wait until the deployment is final"),
             }
+        }
+        Err(error) => Check::fail(name, error.to_string(), error.todo),
+    })
+}
+
+/// Whether the NATS server that is configured can be used.
+fn nats(settings: &Settings) -> Option<Check> {
+    let name = "NATS server";
+    let config = match settings.nats.parse() {
+        Ok(config) => config?,
+        Err(error) => return Some(Check::fail(name, error.to_string(), error.todo)),
+    };
+    let looked = block_on(async {
+        let todo = "start nats-server with -js at nats.url, and check nats.token";
+        let looked = config.look().await;
+        looked.map_err(|error| CliError::new(Exit::Unavailable, "not usable", error.reason, todo))
+    });
+    Some(match looked {
+        Ok(seen) => {
+            let (version, bytes) = (seen.version, seen.payload_bytes_max);
+            Check::ok(
+                name,
+                format!("version {version}, messages of {bytes} bytes"),
+            )
         }
         Err(error) => Check::fail(name, error.to_string(), error.todo),
     })
@@ -552,6 +577,18 @@ mod tests {
         let check = base_layer(&settings).expect("one is configured");
         assert_eq!(check.health, Health::Fail, "nobody answers");
         assert!(!check.todo.is_empty(), "{check:?}");
+    }
+
+    #[test]
+    fn a_nats_server_that_nobody_runs_is_found() {
+        let mut settings = Settings::default();
+        assert!(nats(&settings).is_none(), "none is configured");
+        for url in ["nats://127.0.0.1:1", "http://127.0.0.1:1"] {
+            settings.nats.url = Some(url.to_owned());
+            let check = nats(&settings).expect("one is configured");
+            assert_eq!(check.health, Health::Fail, "{check:?}");
+            assert!(!check.todo.is_empty(), "{check:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! `quorate prover`: a worker that leases jobs of a node, proves them, checks its own proofs and hands them in.
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::jobs::{JobKind, RemoteQueue, WorkerInfo};
+use api::jobs::nats::{NatsConfig, NatsQueue};
+use api::jobs::{JobKind, JobQueue, RemoteQueue, WorkerInfo};
 use api::text::AddressText;
-use clap::Args;
+use clap::{Args, Subcommand};
 use protocol::account::L1Address;
 use prover::Prover;
 use prover::aggregate::Aggregator;
@@ -46,10 +49,19 @@ fn memory_mb(kind: JobKind) -> u64 {
 
 /// Arguments of `quorate prover`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ProverArgs {
+    #[command(subcommand)]
+    command: Option<ProverCommand>,
     /// URL of a node's proof queue [default: http://127.0.0.1:8546]
     #[arg(long, value_name = "URL")]
     jobs: Option<String>,
+    /// NATS server to take jobs from, for example nats://127.0.0.1:4222; --jobs is not asked then
+    #[arg(long, value_name = "URL", conflicts_with = "jobs")]
+    nats: Option<String>,
+    /// Where the token is that the NATS server asks for: file:PATH or env:NAME
+    #[arg(long, value_name = "SOURCE")]
+    nats_token: Option<String>,
     /// Name of this worker, unique among the node's workers
     #[arg(long)]
     name: Option<String>,
@@ -80,6 +92,19 @@ pub(crate) struct ProverArgs {
     stop_with_parent: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum ProverCommand {
+    /// Prove a full chunk a few times: rate, peak memory, and what fits this machine
+    Bench(bench::BenchArgs),
+}
+
+impl ProverArgs {
+    /// Whether it works for a queue, and does not only measure.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.command.is_none()
+    }
+}
+
 #[derive(Serialize)]
 struct KeysReady {
     cache: PathBuf,
@@ -94,6 +119,7 @@ struct Report {
     worker: String,
     accepted: u32,
     duplicate: u32,
+    kept: u32,
     failed: u32,
 }
 
@@ -102,17 +128,22 @@ struct Report {
 /// # Errors
 /// `Usage` if nothing fits the memory, else why there are no keys or why the worker gave up.
 pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcome {
-    let settings = sources
-        .load([
-            flag("prover.jobs", args.jobs),
-            flag("prover.name", args.name),
-            flag("prover.memory_mb", args.memory_mb),
-            flag("prover.threads", args.threads),
-            flag("prover.cache", args.cache),
-            flag("prover.kinds", args.kinds),
-            flag("prover.prover_id", args.prover_id),
-        ])?
-        .prover;
+    if let Some(ProverCommand::Bench(args)) = args.command {
+        return bench::run(args, sources, output);
+    }
+    let settings = sources.load([
+        flag("nats.url", args.nats),
+        flag("nats.token", args.nats_token),
+        flag("prover.jobs", args.jobs),
+        flag("prover.name", args.name),
+        flag("prover.memory_mb", args.memory_mb),
+        flag("prover.threads", args.threads),
+        flag("prover.cache", args.cache),
+        flag("prover.kinds", args.kinds),
+        flag("prover.prover_id", args.prover_id),
+    ])?;
+    let nats = settings.nats.parse()?;
+    let settings = settings.prover;
     // Before minutes of work: a worker that fits no job says so at once.
     let info = worker_info(&settings, process::available_memory_mb());
     let info = if args.keys_only { None } else { Some(info?) };
@@ -121,20 +152,7 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     if args.stop_with_parent {
         process::stop_with_parent(&stop);
     }
-    if let Some(threads) = settings.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()
-            .map_err(|error| {
-                let what = format!("cannot use {threads} threads");
-                CliError::new(
-                    Exit::Usage,
-                    what,
-                    error,
-                    "use fewer, or leave --threads out",
-                )
-            })?;
-    }
+    limit_threads(settings.threads)?;
     let cache = settings.cache.unwrap_or_else(files::cache);
     let prover = load(&cache, args.dev)?;
     let reference_string = keys::string_kind(args.dev).to_string();
@@ -168,10 +186,15 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
     // a worker that only aggregates needs the memory for that
     let is_single = info.kinds.iter().any(|kind| !kind.is_aggregation());
     let prover = Provers::new(is_single.then_some(prover), Box::new(move || tree.load()));
-    let report = work(&settings.jobs, prover, &WorkerConfig::new(info), &stop)?;
+    let place = match nats {
+        Some(nats) => Place::Nats(nats),
+        None => Place::Http(settings.jobs),
+    };
+    let report = work(&place, prover, &WorkerConfig::new(info), &stop)?;
     let WorkerReport {
         accepted,
         duplicate,
+        kept,
         failed,
     } = report;
     output.data(
@@ -179,12 +202,13 @@ pub(crate) fn run(args: ProverArgs, sources: &Sources, output: Output) -> Outcom
             worker: name,
             accepted,
             duplicate,
+            kept,
             failed,
         },
         |report| {
             format!(
-                "{}: {} proofs accepted, {} too late, {} jobs given back\n",
-                report.worker, report.accepted, report.duplicate, report.failed
+                "{}: {} proofs accepted, {} too late, {} kept for a node that was away, {} jobs given back\n",
+                report.worker, report.accepted, report.duplicate, report.kept, report.failed
             )
         },
     );
@@ -295,6 +319,25 @@ fn worker_info(settings: &ProverSettings, available: Option<u64>) -> Result<Work
     })
 }
 
+/// Has proofs made by so many threads; by all of the machine's without a number.
+fn limit_threads(threads: Option<usize>) -> Result<(), CliError> {
+    let Some(threads) = threads else {
+        return Ok(());
+    };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| {
+            let what = format!("cannot use {threads} threads");
+            CliError::new(
+                Exit::Usage,
+                what,
+                error,
+                "use fewer, or leave --threads out",
+            )
+        })
+}
+
 /// Loads keys, or makes them.
 fn load(cache: &Path, dev: bool) -> Result<Prover, CliError> {
     let kind = keys::string_kind(dev);
@@ -307,7 +350,7 @@ fn load(cache: &Path, dev: bool) -> Result<Prover, CliError> {
         let todo = if dev {
             "check space and permissions of the cache: quorate doctor"
         } else {
-            "import a ceremony file into the cache (prover/CEREMONY.md), or pass --dev on a development chain"
+            "quorate srs import FILE puts a ceremony's string there (prover/CEREMONY.md), or pass --dev on a development chain"
         };
         CliError::new(Exit::Unavailable, "the prover cannot load its keys", error, todo)
     })?;
@@ -333,41 +376,84 @@ fn show_keys(cache: &Path, reference_string: &str, prover: &Prover, output: Outp
     });
 }
 
+/// Where jobs come from.
+enum Place {
+    /// A node's own address.
+    Http(String),
+    /// A NATS server with nodes behind it.
+    Nats(NatsConfig),
+}
+
 fn work(
-    url: &str,
+    place: &Place,
     prover: impl JobProver,
     config: &WorkerConfig,
     stop: &CancellationToken,
 ) -> Result<WorkerReport, CliError> {
-    let queue = RemoteQueue::new(url).map_err(|error| {
-        let what = format!("{url:?} is not the URL of a proof queue");
-        CliError::new(
-            Exit::Usage,
-            what,
-            error,
-            "use a form like http://127.0.0.1:8546",
-        )
-    })?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let todo = "check the limits of this process (ulimit -a)";
         CliError::new(Exit::Unavailable, "cannot start a runtime", error, todo)
     })?;
     let worked = runtime.block_on(async {
         process::stop_on_signal(stop)?;
-        tracing::info!(url, worker = config.info.name, memory_mb = config.info.memory_mb, "waiting for jobs");
-        run_worker(&queue, Arc::new(prover), config, stop).await.map_err(|error| {
+        let prover = Arc::new(prover);
+        let memory_mb = config.info.memory_mb;
+        match place {
+            Place::Http(url) => {
+                tracing::info!(
+                    url,
+                    worker = config.info.name,
+                    memory_mb,
+                    "waiting for jobs"
+                );
+                let queue = RemoteQueue::new(url).map_err(|error| {
+                    let what = format!("{url:?} is not the URL of a proof queue");
+                    let todo = "use a form like http://127.0.0.1:8546";
+                    CliError::new(Exit::Usage, what, error, todo)
+                })?;
+                run_on(&queue, prover, config, stop).await
+            }
+            Place::Nats(nats) => {
+                let url = nats.url();
+                tracing::info!(
+                    url,
+                    worker = config.info.name,
+                    memory_mb,
+                    "waiting for jobs"
+                );
+                let queue = NatsQueue::connect(nats).await.map_err(|error| {
+                    let what = format!("no connection to {url}");
+                    let todo = "check nats.url and nats.token";
+                    CliError::new(Exit::Unavailable, what, error, todo)
+                })?;
+                run_on(&queue, prover, config, stop).await
+            }
+        }
+    });
+    // A proof that is being made cannot be interrupted; the process takes it along.
+    runtime.shutdown_background();
+    worked
+}
+
+/// Works for one queue until it is asked to stop.
+async fn run_on<Q: JobQueue, P: JobProver>(
+    queue: &Q,
+    prover: Arc<P>,
+    config: &WorkerConfig,
+    stop: &CancellationToken,
+) -> Result<WorkerReport, CliError> {
+    run_worker(queue, prover, config, stop)
+        .await
+        .map_err(|error| {
             let exit = match error {
                 WorkerError::InvalidWorker(_) => Exit::Usage,
                 WorkerError::Rejected { .. } => Exit::Version,
                 WorkerError::Failing { .. } => Exit::Bug,
             };
-            let todo = "compare this program's version with the node's; the log above has each failure";
+            let todo =
+                "compare this program's version with the node's; the log above has each failure";
             CliError::new(exit, "the worker gave up", error, todo)
         })
-    });
-    // A proof that is being made cannot be interrupted; the process takes it along.
-    runtime.shutdown_background();
-    worked
 }
 
 #[cfg(test)]

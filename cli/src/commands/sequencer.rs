@@ -54,6 +54,12 @@ pub(crate) struct SequencerArgs {
     /// Address of the proof queue [default: 127.0.0.1:8546]
     #[arg(long, value_name = "ADDRESS")]
     jobs: Option<String>,
+    /// NATS server where workers take this node's proof jobs as well, with JetStream, for example nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// Where the token is that the NATS server asks for: file:PATH or env:NAME
+    #[arg(long, value_name = "SOURCE")]
+    nats_token: Option<String>,
     /// Address where the other validators reach this one's consensus engine [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDRESS")]
     engine_listen: Option<String>,
@@ -117,6 +123,8 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
         flag("sequencer.aggregate", args.aggregate.then_some(true)),
         flag("sequencer.rpc", args.listen),
         flag("sequencer.jobs", args.jobs),
+        flag("nats.url", args.nats),
+        flag("nats.token", args.nats_token),
         flag("network.engine_listen", args.engine_listen),
         flag("network.engine_peers", named(args.engine_peers)),
         flag("network.gossip_listen", args.gossip_listen),
@@ -165,6 +173,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     })?;
     let storage = settings.storage.parse(&plan.data)?;
     let base_layer = settings.base_layer.follow()?;
+    let nats = settings.nats.parse()?;
     if args.rebuilding.is_wanted() {
         let rebuilding = args
             .rebuilding
@@ -174,6 +183,7 @@ pub(crate) fn run(args: SequencerArgs, sources: &Sources, output: Output) -> Out
     let mut config = plan.prepare()?;
     config.storage = storage;
     config.base_layer = base_layer;
+    config.jobs.nats = nats;
     config.bid_leaf = node.bid_leaf.map(LeafIndex);
     config.sets = sets;
     config.mode = node.mode.into();

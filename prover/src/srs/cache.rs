@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use super::development::Points;
 use super::point::{self, G1_BYTES, G2_BYTES, canonical_g2};
 use super::{
-    K_MAX, ReferenceString, SrsError, StringKind, ceremony, check_size, development, ratio,
+    K_MAX, K_MIN, ReferenceString, SrsError, StringKind, ceremony, check_size, development, ratio,
 };
 use crate::sealed::{self, Content, Lock, SealedError};
 
@@ -99,6 +99,33 @@ impl StringCache {
         Ok(path)
     }
 
+    /// The files of strings in the directory, by name; none if there is no directory.
+    ///
+    /// # Errors
+    /// `UnavailableFile` when the directory cannot be read.
+    pub fn files(&self) -> Result<Vec<PathBuf>, SrsError> {
+        let unavailable = |source| SrsError::UnavailableFile {
+            path: self.directory.clone(),
+            action: "list",
+            source,
+        };
+        if !self.directory.exists() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(&self.directory).map_err(unavailable)?;
+        let paths: Result<Vec<PathBuf>, _> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect();
+        let mut paths = paths.map_err(unavailable)?;
+        let is_string = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("srs-") && name.ends_with(".qrt"))
+        };
+        paths.retain(is_string);
+        paths.sort();
+        Ok(paths)
+    }
+
     fn find(&self, s_g2: &G2Affine, k: u32) -> Result<ReferenceString, SrsError> {
         check_size(k)?;
         for longer in k..=K_MAX {
@@ -153,22 +180,40 @@ fn encode(string: &ReferenceString) -> Vec<u8> {
 
 /// Loads a file and checks that it holds the string that its name says.
 fn load(path: &Path, s_g2: &G2Affine, k: u32) -> Result<ReferenceString, SealedError> {
-    let payload = sealed::load(path, Content::ReferenceString, payload_bytes(k))?;
+    let string = open(path, k)?;
+    let reason = if string.k != k {
+        "its length or k is not its name's"
+    } else if string.params.s_g2() != *s_g2 {
+        "it holds another string than its name says"
+    } else {
+        return Ok(string);
+    };
+    Err(SealedError::Corrupt {
+        path: path.to_path_buf(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// Loads a file of at most `2^k_max` rows and checks that its points belong together.
+pub(super) fn open(path: &Path, k_max: u32) -> Result<ReferenceString, SealedError> {
+    let payload = sealed::load(path, Content::ReferenceString, payload_bytes(k_max))?;
     let wrong = |reason: &str| SealedError::Corrupt {
         path: path.to_path_buf(),
         reason: reason.to_owned(),
     };
-    let points = decode(&payload, k).ok_or_else(|| wrong("its length or k is not its name's"))?;
+    let k = payload
+        .first_chunk()
+        .map(|bytes| u32::from_le_bytes(*bytes));
+    let k = k.filter(|k| (K_MIN..=k_max).contains(k) && payload.len() == payload_bytes(*k));
+    let k = k.ok_or_else(|| wrong("its length or k is not its name's"))?;
+    let points = decode(&payload, k).ok_or_else(|| wrong("its last points are none"))?;
     let [one, s] = [0, 1].map(|index| points.g.get(index).copied());
     let (Some(one), Some(s)) = (one, s) else {
         return Err(wrong("it is too short"));
     };
     let generator = G1Affine::generator();
-    if points.s_g2 != *s_g2 {
-        return Err(wrong("it holds another string than its name says"));
-    }
     let consistent = one == generator
-        && ratio::pairs_equal((&s, &G2Affine::generator()), (&one, s_g2))
+        && ratio::pairs_equal((&s, &G2Affine::generator()), (&one, &points.s_g2))
         && ratio::sum(&points.g_lagrange).to_affine() == generator;
     if !consistent {
         return Err(wrong("its points do not belong together"));

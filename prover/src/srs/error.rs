@@ -153,8 +153,23 @@ pub enum FileDefect {
         /// As declared.
         k: u32,
     },
+    /// It starts like a halo2 parameter file and has no such file's length.
+    #[error(
+        "it declares 2^{k} rows, for which a halo2 parameter file has {uncompressed} bytes, or {compressed} \
+         if compressed, and it has {found}: it is truncated, or something else"
+    )]
+    Halo2Length {
+        /// As declared.
+        k: u32,
+        /// Bytes of an uncompressed file.
+        uncompressed: u64,
+        /// Bytes of a compressed file.
+        compressed: u64,
+        /// Bytes found.
+        found: u64,
+    },
     /// Not the file that was pinned.
-    #[error("its SHA-256 is {found}, pinned is {expected}")]
+    #[error("its hash is {found}, pinned is {expected}")]
     Hash {
         /// Pinned, hexadecimal.
         expected: String,

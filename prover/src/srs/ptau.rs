@@ -86,13 +86,9 @@ pub(super) fn read(
     let mut reader = Reader { file, path };
     let sections = reader.sections()?;
     let (power, ceremony_power) = reader.header(&sections)?;
-    if power == 0 || power > POWER_MAX || ceremony_power < power || ceremony_power > POWER_MAX {
-        return Err(reader.invalid(FileDefect::Power {
-            power,
-            ceremony_power,
-        }));
-    }
-    check_lengths(&sections, power).map_err(|defect| reader.invalid(defect))?;
+    check_power(power, ceremony_power)
+        .and_then(|()| check_lengths(&sections, power))
+        .map_err(|defect| reader.invalid(defect))?;
     let k = k.unwrap_or(power.min(K_MAX));
     if k > power {
         return Err(SrsError::InvalidTooShort {
@@ -156,6 +152,37 @@ pub(super) fn read(
         power,
         contribution_count,
     })
+}
+
+/// Power and `[s]_2` as a file states them: only its table and lengths are checked.
+pub(super) fn look(file: &mut File, path: &Path) -> Result<(u32, G2Affine), SrsError> {
+    let mut reader = Reader { file, path };
+    let sections = reader.sections()?;
+    let (power, ceremony_power) = reader.header(&sections)?;
+    check_power(power, ceremony_power)
+        .and_then(|()| check_lengths(&sections, power))
+        .map_err(|defect| reader.invalid(defect))?;
+    let list = *sections
+        .get(&3)
+        .ok_or_else(|| reader.invalid(FileDefect::SectionTable("no section 3".to_owned())))?;
+    let bytes = reader.bytes(list.start + G2_BYTES as u64, G2_BYTES as u64)?;
+    let s_g2 = decode(&bytes).ok_or_else(|| {
+        reader.invalid(FileDefect::Point {
+            list: "tauG2",
+            index: 1,
+        })
+    })?;
+    Ok((power, s_g2))
+}
+
+fn check_power(power: u32, ceremony_power: u32) -> Result<(), FileDefect> {
+    if power == 0 || power > POWER_MAX || ceremony_power < power || ceremony_power > POWER_MAX {
+        return Err(FileDefect::Power {
+            power,
+            ceremony_power,
+        });
+    }
+    Ok(())
 }
 
 /// The two lists of powers: both start at their generator and hold the powers of one secret.

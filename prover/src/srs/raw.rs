@@ -9,7 +9,6 @@
 //! decoded strictly; the ratio of every power and the Lagrange form are checked. A file that halo2
 //! itself reads without a complaint may be refused here.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -46,9 +45,16 @@ impl RawFormat {
     }
 }
 
-/// Checks a whole file; returns its k and its points.
+/// Bytes of a file of this k.
+pub(super) fn file_bytes(k: u32, format: RawFormat) -> u64 {
+    let (g1_bytes, g2_bytes) = format.point_bytes();
+    4 + 2 * ((g1_bytes as u64) << k) + 2 * g2_bytes as u64
+}
+
+/// Checks a whole file of `found` bytes; returns its k and its points.
 pub(super) fn read(
-    file: &mut File,
+    file: &mut impl Read,
+    found: u64,
     path: &Path,
     format: RawFormat,
     rng: &mut (impl RngCore + CryptoRng),
@@ -64,7 +70,6 @@ pub(super) fn read(
             source,
         }
     };
-    let found = file.metadata().map_err(unavailable("measure"))?.len();
     if found < 4 {
         return Err(invalid(FileDefect::Format {
             expected: "a halo2 parameter file",
@@ -78,7 +83,7 @@ pub(super) fn read(
     }
     let (g1_bytes, g2_bytes) = format.point_bytes();
     let list_bytes = g1_bytes << k;
-    let expected = 4 + 2 * list_bytes as u64 + 2 * g2_bytes as u64;
+    let expected = file_bytes(k, format);
     if found != expected {
         return Err(invalid(FileDefect::Length {
             what: "the file".to_owned(),

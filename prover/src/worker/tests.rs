@@ -167,6 +167,7 @@ fn jobs_are_proven_in_turn_and_handed_in() {
         WorkerReport {
             accepted: 2,
             duplicate: 0,
+            kept: 0,
             failed: 0
         }
     );
@@ -204,6 +205,7 @@ fn lost_lease_ends_heartbeats_but_not_the_proof() {
         WorkerReport {
             accepted: 0,
             duplicate: 1,
+            kept: 0,
             failed: 0
         }
     );
@@ -236,6 +238,7 @@ fn failed_and_panicked_jobs_go_back_with_a_reason_and_the_worker_gives_up_in_the
         WorkerReport {
             accepted: 2,
             duplicate: 0,
+            kept: 0,
             failed: 3
         }
     );
@@ -248,6 +251,16 @@ fn refused_proofs_end_the_worker() {
     assert_eq!(run(&queue), Err(WorkerError::Rejected { refused: 3 }));
     let queue = Scripted::new([Err(ErrorCode::InvalidWorker)], []);
     assert!(matches!(run(&queue), Err(WorkerError::InvalidWorker(_))));
+}
+
+#[test]
+fn a_proof_that_a_server_keeps_is_handed_in_once() {
+    let queue = Scripted::new([lease(8), lease(9)], [Ok(Submitted::Kept)]);
+    let report = run(&queue).expect("report");
+    assert_eq!((report.kept, report.accepted, report.failed), (1, 1, 0));
+    let submitted = queue.events().into_iter();
+    let submitted = submitted.filter(|event| matches!(event, Event::Submitted(_)));
+    assert_eq!(submitted.count(), 2);
 }
 
 #[test]
