@@ -5,6 +5,7 @@
 
 mod chunk;
 mod lanes;
+mod peers;
 
 use std::{
     io::Cursor,

@@ -3,7 +3,7 @@
 //! as fill it; each in a child process of its own, so that peaks of memory are theirs.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use circuits::chunk::ChunkShape;
 use circuits::lanes::LaneShape;
@@ -24,7 +24,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{BALANCE, FEE, Holder, Payment, payments};
-use super::{Ready, peak_mb};
+use super::{Ready, peak_mb, peers};
 use crate::report::{Row, median};
 
 /// The argument that makes this program the child.
@@ -175,14 +175,44 @@ fn witness(plan: &[Planned]) -> ChunkWitness {
     whole
 }
 
+/// What the child proves: a circuit's name, log2 of the rows of the one in lanes, and how often.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    circuit: &'static str,
+    k: u32,
+    runs: usize,
+}
+
+const NAIVE: Task = Task {
+    circuit: "naive",
+    k: K,
+    runs: 1,
+};
+const LANES: Task = Task {
+    circuit: "lanes",
+    k: K,
+    runs: RUNS,
+};
+/// A smaller one, for workers with one thread.
+const SMALL: Task = Task {
+    circuit: "lanes",
+    k: 13,
+    runs: 1,
+};
+
 /// What the child does: proves with one of the circuits and writes JSON to stdout.
 ///
 /// # Errors
 /// If nobody reads.
 pub(crate) fn child() -> std::io::Result<()> {
-    let is_naive = std::env::args().nth(2).as_deref() == Some("naive");
-    let k = std::env::args().nth(3).and_then(|k| k.parse().ok());
-    let shape = LaneShape::fullest(k.unwrap_or(K));
+    let mut words = std::env::args().skip(2);
+    let is_naive = words.next().as_deref() == Some(NAIVE.circuit);
+    let mut number = |default: u32| {
+        let word = words.next().and_then(|word| word.parse().ok());
+        word.unwrap_or(default)
+    };
+    let shape = LaneShape::fullest(number(K));
+    let runs = number(1);
     let pairs = if is_naive {
         CHUNK_PAIRS
     } else {
@@ -197,7 +227,6 @@ pub(crate) fn child() -> std::io::Result<()> {
     } else {
         Ready::load("lanes", shape.k(), &shape.circuit())
     };
-    let runs = if is_naive { 1 } else { RUNS };
     for _ in 0..runs {
         let (proof, time) = if is_naive {
             let shape = ChunkShape::protocol();
@@ -220,13 +249,23 @@ pub(crate) fn child() -> std::io::Result<()> {
     Ok(())
 }
 
-fn proven(circuit: &str) -> Proven {
+/// Starts a child; `threads` of `None` are all of the machine's.
+fn start(task: Task, threads: Option<usize>) -> Child {
     let program = std::env::current_exe().expect("a path to this program");
-    let output = Command::new(program)
-        .args([CHILD, circuit])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("this program runs");
+    let mut command = Command::new(program);
+    command
+        .args([CHILD, task.circuit])
+        .args([task.k.to_string(), task.runs.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    if let Some(threads) = threads {
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+    }
+    command.spawn().expect("this program runs")
+}
+
+fn finished(child: Child) -> Proven {
+    let output = child.wait_with_output().expect("the child ends");
     assert!(output.status.success(), "the proving child failed");
     serde_json::from_slice(&output.stdout).expect("the child's own JSON")
 }
@@ -236,13 +275,38 @@ fn each(proven: &Proven) -> f64 {
     median(proven.seconds.clone()) * 1_000.0 / proven.transfers as f64
 }
 
-/// Time of each transfer in both circuits, and what the one in lanes needs.
+/// How much faster two workers of one thread prove two chunks than one worker.
+fn two_workers_speedup() -> f64 {
+    let seconds = |proven: Proven| median(proven.seconds);
+    let alone = seconds(finished(start(SMALL, Some(1))));
+    let both = [(); 2].map(|()| start(SMALL, Some(1)));
+    let slower = both.map(|child| seconds(finished(child))).into_iter();
+    2.0 * alone / slower.fold(0.0, f64::max)
+}
+
+/// Time of each transfer in our circuits and in the peers', and what the one in lanes needs.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 pub(crate) fn rows() -> Vec<Row> {
-    let (naive, lanes) = (proven("naive"), proven("lanes"));
+    let (naive, lanes) = (finished(start(NAIVE, None)), finished(start(LANES, None)));
     let ratio = lanes.leaves as f64 / lanes.transfers as f64;
-    vec![
+    let peer = |name: &str, figure: Option<f64>, text: &str| {
+        figure.map(|figure| Row::beside(name, "ms", each(&lanes), figure, text))
+    };
+    let circom = peer(
+        "chunk_ms_per_transfer_vs_circom_groth16",
+        peers::median_ms(
+            "circom",
+            "circom_groth16_proof_with_witness_ms_per_transfer",
+        ),
+        "circom, ark-groth16 (benches/peers)",
+    );
+    let narrow = peer(
+        "chunk_ms_per_transfer_vs_narrow_halo2",
+        peers::median_ms("narrow", "narrow_halo2_proof_with_witness_ms_per_transfer"),
+        "38 rows a permutation, halo2-axiom (benches/peers)",
+    );
+    let own = vec![
         Row::beside(
             "chunk_ms_per_transfer_vs_naive_circuit",
             "ms",
@@ -265,5 +329,7 @@ pub(crate) fn rows() -> Vec<Row> {
             "our naive circuit",
         ),
         Row::alone("chunk_proof_bytes", "bytes", lanes.proof_bytes as f64),
-    ]
+        Row::alone("two_workers_speedup", "times", two_workers_speedup()),
+    ];
+    circom.into_iter().chain(narrow).chain(own).collect()
 }
