@@ -79,8 +79,9 @@ pub(crate) fn rows() -> Vec<Row> {
         let chain = EmbeddedChain::start(EmbeddedConfig::default());
         let created = send(&chain, 0, TxKind::Create, code.into()).await;
         let verifier = created.created.expect("a contract");
+        let caller = TransactionSigner::development(0).expect("there are ten");
         let request = settlement::Call {
-            from: verifier,
+            from: caller.address(),
             to: verifier,
             input: call(&file),
         };

@@ -39,7 +39,7 @@ pub(super) fn reader<'a>(
         trace,
         row: shape.slot_row(slot),
         clock: Fr::from(3 * slot as u64),
-        first: Fr::from(u64::from(slot % 2 == 0)),
+        first: Fr::from(u64::from(slot.is_multiple_of(2))),
         challenges,
     }
 }
@@ -71,8 +71,8 @@ fn steps(reader: &mut TraceReader<'_>, slot: usize) -> [[Fr; 6]; ROWS] {
     let mut steps = [[Fr::one(); 6]; ROWS];
     let (above, below) = access_step(reader);
     (steps[0][0], steps[0][1]) = (above, below);
-    for step in 0..pool::STEPS {
-        steps[step][5] = pool::asked(reader, step);
+    for (step, row) in steps.iter_mut().enumerate().take(pool::STEPS) {
+        row[5] = pool::asked(reader, step);
     }
     for (spread, starts, step) in [
         (HASH6, &HASH6_STARTS[..], pool::STEP6),

@@ -18,9 +18,9 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::claim::{holds_under, prove};
 
-/// Room for two proofs of the lanes, which a node always has: one stands in both places here. Level 0 of today's tree has
-/// half the columns of gates.
-const SHAPE: AggregationShape = AggregationShape::wide(19, 8);
+/// Room for two proofs of the lanes, which a node always has: one stands in both places here. They take 863,008 rows of the
+/// foreign curve, where two proofs of the naive circuit fit the 2^19 rows of level 0.
+const SHAPE: AggregationShape = AggregationShape::wide(20, 4);
 
 /// A chunk in which nothing happens.
 fn quiet_chunk() -> ChunkWitness {
