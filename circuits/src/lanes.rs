@@ -9,7 +9,7 @@
 //! - [`ladder`]: signatures with scalars of half the length;
 //! - [`bytes`]: ranges by bytes, all of them shown to be bytes at once.
 //!
-//! A chunk has as many leaves and nodes to open, and as many hashes ([`pool`]), as its blocks have room for, whichever
+//! A chunk has as many leaves and nodes to open, and as many hashes (`pool`), as its blocks have room for, whichever
 //! slots use them.
 
 pub mod bytes;

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | tree | `0 ..` | [`leaves`] pairs of leaves, then pairs of nodes, one permutation a row |
 //! | ladder | [`LADDER`] `..` | the signature's double-and-add, eight steps a row |
-//! | hash 6 | [`HASH6`] | three permutations of six elements, five rows each, for whichever slots ask for them ([`super::pool`]) |
+//! | hash 6 | [`HASH6`] | three permutations of six elements, five rows each, for whichever slots ask for them (`lanes::pool`) |
 //! | hash 3 | [`HASH3`] | one permutation of three elements, in fourteen rows, likewise |
 //! | bytes | [`BYTES`] `..` | 44 bytes a row: ranges |
 //! | cells | [`CELLS`] `..` | the cells with names |
