@@ -54,7 +54,7 @@ test: build ## runs every test; the counts close it (build + 45 min / 40 min)
 	@scripts/test-report target/report/test.log cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: bench
-bench: build ## measures us beside the peers; also target/report/bench.json (build + 15 min)
+bench: build ## measures us beside the peers, or ONLY=name of them; also target/report/bench.json (build + 80 min, estimated)
 	cargo build $(CARGO_FLAGS) --bin $(BENCH)
 	@$(call place,$(BENCH))
 	target/release/$(BENCH)

@@ -15,8 +15,8 @@
 //! A and B are the recurrence of the partial rounds ([`super::schedule`]), X and Y the S-boxes' inputs and outputs as
 //! coefficients. The constants of the rounds are added to the outputs: shifts d with `sum_j b_j d_(k-1-j) = constant_k`.
 //!
-//! Field operations of a permutation of 3, 5, 6 elements: a test holds them below two thirds of what the equations take
-//! one by one.
+//! Field operations of a permutation of 3, 5, 6 elements: 750, 1,071, 1,244, as `golden/lanes.json` counts them; one by one they
+//! are 1,102, 1,947, 2,386.
 
 use halo2curves::bn256::Fr;
 
