@@ -83,6 +83,20 @@ fn mutate_slot(
     let random = Fr::from(0x1234_5678_9abc_def1) * Fr::from(0xfeed_beef_0123_4567).square();
     let mut trace = honest.clone();
     let (mut changed, mut survivors) = (0, Vec::new());
+    // the flag that does not ask is the one by which the rules do not read; a challenge is always split into limbs
+    let challenge = Named::Extra(Extra::Challenge);
+    for name in unasked.iter().filter(|name| **name != challenge) {
+        let here = place(*name);
+        let cell = at(here.column, first_row + here.rotation as usize);
+        let value = trace.get(cell);
+        trace.set(cell, value + random);
+        assert_eq!(
+            checker.broken(&trace, cell),
+            None,
+            "{name:?} is read but not asked for"
+        );
+        trace.set(cell, value);
+    }
     for (offset, column) in
         (0..ROWS).flat_map(|offset| (0..WIDTH).map(move |column| (offset, column)))
     {
