@@ -24,6 +24,8 @@ mod market;
 mod missing;
 #[path = "node/observe.rs"]
 mod observe;
+#[path = "../src/sets/tests/ports.rs"]
+mod ports;
 #[path = "node/promises.rs"]
 mod promises;
 #[path = "node/rebuilding.rs"]

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod crossing;
+mod ports;
 
 /// Last height of epoch 0.
 const LAST: u64 = EPOCH_HEIGHTS;

@@ -26,7 +26,8 @@ use sequencer::{BuilderConfig, BuilderStrategy, Node, NodeConfig};
 use tempfile::TempDir;
 
 use crate::{
-    set::{free_ports, others},
+    ports::free_ports,
+    set::others,
     setup::{config, genesis_of, key, owner, show_logs, sign_for, transfer, validator_number},
 };
 
@@ -92,7 +93,7 @@ impl Market {
     pub(crate) fn new(builders: u8) -> Self {
         show_logs();
         let count = VALIDATORS + builders;
-        let mut engine = free_ports(2 * count);
+        let mut engine = free_ports(usize::from(2 * count));
         let gossip = engine.split_off(count.into());
         Self {
             dir: TempDir::new().unwrap(),

@@ -11,6 +11,7 @@ use protocol::{genesis::Genesis, transaction::Domain};
 use sequencer::{BaseLayerConfig, Node, NodeConfig, NodeError, RocksQueue, StorageConfig};
 use tempfile::TempDir;
 
+use crate::ports::free_ports;
 use crate::setup::{config, genesis_of, show_logs, sign_for, transfer, validator_number, wait_for};
 
 pub(crate) const COUNT: u8 = 4;
@@ -28,17 +29,6 @@ pub(crate) struct Set {
     /// What each node follows; none follow anything if it is empty.
     layers: Vec<BaseLayerConfig>,
     pub(crate) domain: Domain,
-}
-
-/// Ports nobody uses now.
-pub(crate) fn free_ports(count: u8) -> Vec<SocketAddr> {
-    let listeners: Vec<_> = (0..count)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().unwrap())
-        .collect()
 }
 
 pub(crate) fn others(ports: &[SocketAddr], own: SocketAddr) -> Vec<SocketAddr> {
@@ -112,7 +102,7 @@ impl Set {
     /// All at once: a node waits for its peers' word before it votes. On new ports: old ones stay taken for a while.
     pub(crate) async fn start_all(&mut self) {
         let count = u8::try_from(self.nodes.len()).unwrap();
-        self.ports = free_ports(2 * count);
+        self.ports = free_ports(usize::from(2 * count));
         self.gossip = self.ports.split_off(usize::from(count));
         let numbers = 0_u8..;
         let launched: Vec<_> = numbers

@@ -1,11 +1,6 @@
 //! Whole nodes in one process that cross a boundary: keys change seats, nodes stop and come back, files differ.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::atomic::{AtomicU16, Ordering},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use protocol::{
     block::BlockId,
@@ -14,7 +9,7 @@ use protocol::{
     vote::{Step, Vote},
 };
 
-use super::*;
+use super::{ports::free_ports, *};
 use crate::{
     Node, NodeConfig, NodeError,
     chain::ChainConstants,
@@ -46,18 +41,6 @@ fn one_leaves(more: &[(u64, &[(L1Address, u64)])]) -> Arc<dyn SetSource> {
     let mut entries = vec![(1, &stays[..])];
     entries.extend_from_slice(more);
     file(&chain(), &entries)
-}
-
-/// Ports nobody uses now, below those that systems give to outgoing connections: one of them could take the place of a
-/// node that is stopped.
-fn free_ports(count: usize) -> Vec<SocketAddr> {
-    static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let of_process = u16::try_from(std::process::id() % 100).unwrap() * 100;
-    let first = 20_000 + of_process + TAKEN.fetch_add(2 * u16::from(COUNT), Ordering::Relaxed);
-    let bind = |port| std::net::TcpListener::bind(("127.0.0.1", port)).ok();
-    let listeners: Vec<_> = (first..32_000).filter_map(bind).take(count).collect();
-    let ports = listeners.iter().map(|one| one.local_addr().unwrap());
-    ports.collect()
 }
 
 struct Network {
