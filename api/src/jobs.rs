@@ -15,7 +15,8 @@ use protocol::hash::keccak256;
 use serde::{Deserialize, Serialize};
 
 pub use aggregation::{
-    ACCUMULATOR_LIMBS, AggregationWitness, Circuit, ClosedEnds, LEVELS, StatedProof, address_of,
+    ACCUMULATOR_LIMBS, AggregationWitness, CHUNKS_MAX, Circuit, ClosedEnds, LEVELS, StatedProof,
+    address_of, join_width,
 };
 pub use remote::RemoteQueue;
 

@@ -15,7 +15,7 @@ use std::{
     time::Instant,
 };
 
-use circuits::{chunk::ChunkShape, convert::to_native, data::DataShape, instance};
+use circuits::{convert::to_native, data::DataShape, instance, lanes::LaneShape};
 use halo2_proofs::{
     plonk::{Circuit, verify_proof},
     poly::kzg::{
@@ -77,7 +77,7 @@ impl Ready {
     }
 
     fn chunk() -> Self {
-        let shape = ChunkShape::protocol();
+        let shape = LaneShape::protocol();
         Self::load("chunk", shape.k(), &shape.circuit())
     }
 
@@ -145,9 +145,9 @@ fn peak_mb() -> f64 {
 /// # Errors
 /// If nobody reads.
 pub(crate) fn child() -> std::io::Result<()> {
-    let work = chunk::full_chunk();
+    let work = chunk::full_batch();
     let (chunk_proof, chunk_seconds) = Ready::chunk().prove(|| {
-        ChunkShape::protocol()
+        LaneShape::protocol()
             .prove(&work.chunk)
             .expect("a true witness")
     });
@@ -208,8 +208,8 @@ pub(crate) fn rows() -> Vec<Row> {
 /// Our verifier beside halo2's on the same proofs.
 #[must_use]
 pub(crate) fn verify_rows() -> Vec<Row> {
-    let (proven, work) = (proven(), chunk::full_chunk());
-    let (_, chunk_inputs) = ChunkShape::protocol()
+    let (proven, work) = (proven(), chunk::full_batch());
+    let (_, chunk_inputs) = LaneShape::protocol()
         .prove(&work.chunk)
         .expect("a true witness");
     let (_, data_inputs) = DataShape::protocol()

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   chunk   chunk   chunk   chunk   chunk             data
+//!     |       |       |       |       |                |
+//!   lone    lone    lone    lone    lone               |
 //!      \     /         \     /         |               |
-//!      node 0          node 0       node 0             |
+//!      node 1          node 1       node 1             |
 //!           \          /              |                |
-//!              node 1              node 1              |
+//!              node 2              node 2              |
 //!                    \            /                    |
-//!                        node 2                        |
+//!                        node 3                        |
 //!                              \                      /
 //!                                        top
 //!                                         |
@@ -30,6 +32,7 @@ mod accumulator;
 mod circuit;
 mod dummy;
 mod hash;
+mod lone;
 mod node;
 mod outer;
 mod recursion;
@@ -50,6 +53,7 @@ use thiserror::Error as ThisError;
 pub use accumulator::{ACCUMULATOR_LIMBS, LIMB_BITS, LIMBS, limbs_of};
 pub use circuit::{Aggregation, AggregationShape, Built, Statement, ThinCircuit, WideCircuit};
 pub use dummy::dummy_proof;
+pub use lone::Lone;
 pub use node::Node;
 pub use outer::Final;
 pub use recursion::inner_protocol;

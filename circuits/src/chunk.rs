@@ -86,13 +86,8 @@ pub struct ChunkShape {
 }
 
 impl ChunkShape {
-    /// The shape that the protocol prescribes.
-    #[must_use]
-    pub fn protocol() -> Self {
-        ChunkShape {
-            pairs: protocol::params::CHUNK_PAIRS,
-        }
-    }
+    /// The largest shape of 2^15 rows.
+    pub const FULLEST: Self = ChunkShape { pairs: 98 };
 
     /// Rows in use.
     #[must_use]

@@ -27,8 +27,11 @@ mod witness;
 
 pub use circuit::LaneCircuit;
 
-use crate::trace::{At, at};
-use layout::{Named, PAIRS, ROWS, leaves_before, place};
+use protocol::chunk::ChunkSize;
+use protocol::params::CHUNK_PAIRS;
+
+use crate::trace::{At, Trace, at};
+use layout::{HASH3_STARTS, HASH6_STARTS, Named, PAIRS, ROWS, leaves_before, place};
 
 /// Rows at the end of the domain that halo2 keeps for blinding; a test compares it.
 pub const BLINDED_ROWS: usize = 40;
@@ -41,6 +44,25 @@ pub struct LaneShape {
 }
 
 impl LaneShape {
+    /// The shape that the protocol prescribes.
+    #[must_use]
+    pub fn protocol() -> Self {
+        LaneShape { pairs: CHUNK_PAIRS }
+    }
+
+    /// What a chunk may need: where a batch is cut.
+    #[must_use]
+    pub fn size(&self) -> ChunkSize {
+        let hashes = |starts: &[usize]| 2 * self.pairs * starts.len();
+        ChunkSize {
+            pairs: self.pairs,
+            leaves: self.leaves(),
+            nodes: self.nodes(),
+            wide_hashes: hashes(&HASH6_STARTS),
+            short_hashes: hashes(&HASH3_STARTS),
+        }
+    }
+
     /// The most pairs that fit `2^k` rows.
     #[must_use]
     pub fn fullest(k: u32) -> Self {
@@ -74,6 +96,13 @@ impl LaneShape {
     #[must_use]
     pub fn nodes(&self) -> usize {
         2 * self.pairs * PAIRS - self.leaves()
+    }
+
+    /// Hashes that the slots of a trace ask for: of six elements, of three. `protocol::chunk` counts them before there is a
+    /// trace.
+    #[must_use]
+    pub fn hashes_asked(&self, trace: &Trace) -> [usize; 2] {
+        pool::asked_inputs(self, trace).map(|asked| asked.len())
     }
 
     /// First row of a slot; slot `2 i` is the first of pair i.

@@ -12,7 +12,7 @@ mod lanes;
 
 use circuits::aggregation::{
     ACCUMULATOR_LIMBS, Aggregation, AggregationError, AggregationShape, BatchEnds, Built, Final,
-    InnerProof, Node, Statement, Top, WideCircuit, dummy_proof,
+    InnerProof, Lone, Node, Statement, Top, WideCircuit, dummy_proof,
 };
 use circuits::convert::to_circuit;
 use claim::{Claims, holds};
@@ -61,13 +61,12 @@ fn numbers<const N: usize>(values: [u64; N]) -> Vec<Fr> {
 }
 
 #[test]
-fn a_node_of_one_chunk_states_the_same_and_a_broken_proof_leaves_a_false_accumulator() {
+fn a_chunk_alone_states_the_same_and_a_broken_proof_leaves_a_false_accumulator() {
     let chunks = Claims::new(3, false);
     let chunk = chunks.prove(&numbers([7, 1, 2]));
-    let alone = |chunk: InnerProof| Node {
+    let alone = |chunk: InnerProof| Lone {
         key: &chunks.protocol,
-        left: chunk,
-        right: None,
+        chunk,
     };
     let instance = accepted(&alone(chunk.clone()), 0);
     assert_eq!(instance[ACCUMULATOR_LIMBS..], numbers([7, 1, 2]));

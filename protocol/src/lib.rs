@@ -19,6 +19,7 @@ pub mod batch;
 pub mod block;
 pub mod certificate;
 pub mod checkpoint;
+pub mod chunk;
 pub mod codec;
 pub mod epoch;
 pub mod evidence;

@@ -52,7 +52,15 @@ pub const WITHDRAWALS_PER_BATCH_MAX: u64 = 512;
 /// Inbox items that always fit one batch alone, whatever they hold.
 pub const INBOX_PER_BATCH_MAX: u64 = 128;
 /// Slot pairs of one chunk, two operations each: the most that the chunk circuit's 2^15 rows hold.
-pub const CHUNK_PAIRS: usize = 98;
+pub const CHUNK_PAIRS: usize = 1_021;
+/// Leaves that one chunk opens.
+pub const CHUNK_LEAVES: usize = 3_063;
+/// Inner nodes of the state tree that one chunk opens.
+pub const CHUNK_NODES: usize = 13_273;
+/// Permutations of six elements in one chunk.
+pub const CHUNK_WIDE_HASHES: usize = 6_126;
+/// Permutations of three elements in one chunk.
+pub const CHUNK_SHORT_HASHES: usize = 2_042;
 /// Absorptions (Poseidon permutations over four tagged words) of one batch: capacity of the data circuit.
 pub const BATCH_ABSORPTIONS_MAX: u64 = 1_024;
 /// A batch seals when its first block is at least this much older than its last, in milliseconds.
@@ -64,7 +72,7 @@ pub const CIRCUIT_VERSION: u64 = 1;
 /// reference string (review finding M7).
 #[must_use]
 pub fn params_hash(reference_string: &str) -> [u8; 32] {
-    let numbers: [u128; 25] = [
+    let numbers: [u128; 29] = [
         4,
         16,
         u128::from(LEAF_COUNT_MAX),
@@ -87,7 +95,11 @@ pub fn params_hash(reference_string: &str) -> [u8; 32] {
         2,
         u128::from(WITHDRAWALS_PER_BATCH_MAX),
         u128::from(INBOX_PER_BATCH_MAX),
-        u128::try_from(CHUNK_PAIRS).unwrap_or(u128::MAX),
+        1_021,
+        3_063,
+        13_273,
+        6_126,
+        2_042,
         u128::from(BATCH_ABSORPTIONS_MAX),
         u128::from(BATCH_AGE_MS_MAX),
     ];
@@ -107,6 +119,11 @@ mod tests {
     #[test]
     fn array_sizes_in_the_hash_are_the_constants() {
         assert_eq!((TREE_ARITY, TREE_LEVELS, FEE_LEAVES_MAX), (4, 16, 4));
+        assert_eq!(
+            (CHUNK_PAIRS, CHUNK_LEAVES, CHUNK_NODES),
+            (1_021, 3_063, 13_273)
+        );
+        assert_eq!((CHUNK_WIDE_HASHES, CHUNK_SHORT_HASHES), (6_126, 2_042));
         assert_eq!((ITEM_WORDS, WITHDRAWAL_WORDS), (5, 2));
         assert_eq!((LIST_HASHES_MAX, REPORTS_MAX), (96, 8));
     }

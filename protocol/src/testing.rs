@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 pub use draft::{Draft, Drafter, random_item};
 pub use succession::Succession;
-pub use world::{BlockShape, TracedBatch, World, trace_batch};
+pub use world::{BlockShape, TracedBatch, World, trace_batch, trace_in_chunks};
 
 use crate::{
     account::{L1Address, Leaf, LeafKey},

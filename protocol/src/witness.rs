@@ -10,9 +10,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::{
     account::Leaf,
     batch::{PAIR_GROUPS, Pair, pair_groups},
+    chunk::{ChunkLoad, ChunkSize},
     codec::borsh_field,
-    number::LeafIndex,
-    params::{CHUNK_PAIRS, TREE_LEVELS},
+    number::{Height, LeafIndex},
+    params::TREE_LEVELS,
     state::{LeafView, State},
     threaded::Threaded,
     transaction::Domain,
@@ -80,7 +81,7 @@ pub struct ChunkWitness {
     pub before: Threaded,
     /// Threaded state after the last pair; its digest is the third public input.
     pub after: Threaded,
-    /// At most [`CHUNK_PAIRS`] pairs.
+    /// No more pairs, and no more of what they need, than the circuit has room for ([`ChunkSize`]).
     pub pairs: Vec<PairWitness>,
     /// Siblings of leaf 0 at the end, and the leaf: what the reads of an empty pair open.
     pub idle: AccessWitness,
@@ -163,18 +164,27 @@ pub struct BatchTrace {
     start: Threaded,
     threaded: Threaded,
     chunk_start: Threaded,
+    size: ChunkSize,
+    load: ChunkLoad,
     pairs: Vec<PairWitness>,
     groups: Vec<Group>,
     words: Words,
 }
 
 impl BatchTrace {
-    /// Starts a batch on this state.
+    /// Starts a batch on this state, to be cut into chunks of the protocol's size.
     #[must_use]
-    pub fn new(
+    pub fn new(domain: Domain, state: State, height: Height, inbox_count: u64) -> Self {
+        Self::with_chunks(ChunkSize::PROTOCOL, domain, state, height, inbox_count)
+    }
+
+    /// As [`BatchTrace::new`], for a circuit of another size, which has room for [`ChunkSize::PAIR_MAX`] at least.
+    #[must_use]
+    pub fn with_chunks(
+        size: ChunkSize,
         domain: Domain,
         state: State,
-        height: crate::number::Height,
+        height: Height,
         inbox_count: u64,
     ) -> Self {
         let start = Threaded::batch_start(state.root(), state.leaf_count(), height, inbox_count);
@@ -186,6 +196,8 @@ impl BatchTrace {
             start,
             threaded: start,
             chunk_start: start,
+            size,
+            load: ChunkLoad::default(),
             pairs: Vec::new(),
             groups: Vec::new(),
             words: Words::default(),
@@ -216,7 +228,7 @@ impl BatchTrace {
         self.state.leaf(index)
     }
 
-    /// Executes a pair; returns a chunk when it is full.
+    /// Executes a pair; returns the chunk that ends with it, if another pair might not fit.
     ///
     /// # Errors
     /// The rule an operation breaks: a certified block never holds one, so the caller's data is corrupt. The trace
@@ -228,6 +240,9 @@ impl BatchTrace {
         let [first, second] = &pair.slots;
         let (first, first_done) = self.slot(first)?;
         let (second, second_done) = self.slot(second)?;
+        let accesses = first.accesses.iter().chain(&second.accesses);
+        let accessed = accesses.map(|witness| witness.access.index);
+        self.load.take(pair, accessed);
         let groups = pair_groups(pair, &[first_done, second_done]);
         for group in groups
             .iter()
@@ -243,7 +258,9 @@ impl BatchTrace {
             slots: [first, second],
             groups,
         });
-        Ok((self.pairs.len() == CHUNK_PAIRS).then(|| self.cut()))
+        let used = self.load.used();
+        let is_full = !self.size.has_room(&used, &ChunkSize::PAIR_MAX);
+        Ok(is_full.then(|| self.cut()))
     }
 
     fn slot(&mut self, operation: &Operation) -> Result<(SlotWitness, Executed), InvalidOperation> {
@@ -286,6 +303,7 @@ impl BatchTrace {
             },
         };
         self.chunk_start = self.threaded;
+        self.load = ChunkLoad::default();
         witness
     }
 

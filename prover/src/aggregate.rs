@@ -10,9 +10,10 @@
 
 use std::path::{Path, PathBuf};
 
+use api::jobs::CHUNKS_MAX;
 use circuits::aggregation::{
     ACCUMULATOR_LIMBS, Aggregation, AggregationError, AggregationShape, BatchEnds, Built, Final,
-    InnerProof, Node, Protocol, Statement, ThinCircuit, Top, WideCircuit, dummy_proof,
+    InnerProof, Lone, Node, Protocol, Statement, ThinCircuit, Top, WideCircuit, dummy_proof,
     inner_protocol,
 };
 use circuits::convert::{to_circuit, to_native};
@@ -31,10 +32,10 @@ use crate::progress::{Phase, Progress, ProgressSink};
 use crate::proof::{self, ProofError};
 use crate::srs::{ReferenceString, SrsError, StringCache, StringKind};
 
-/// Levels of nodes: `2^LEVELS` chunks at most. A batch seals before it has so many (a test compares).
+/// Levels of the tree.
 pub const LEVELS: usize = api::jobs::LEVELS;
 const _: () = assert!(ACCUMULATOR_LIMBS == api::jobs::ACCUMULATOR_LIMBS);
-/// Shape of every level: two chunk proofs fill its rows.
+/// Shape of every level: one chunk proof fills its rows.
 const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(19, 4);
 /// Shape of the top.
 const TOP_SHAPE: AggregationShape = AggregationShape::wide(18, 4);
@@ -77,8 +78,16 @@ pub enum AggregateError {
     #[error("proofs are aggregated under a ceremony's or the development string, not an {0} one")]
     InvalidKind(StringKind),
     /// More or fewer chunks than a tree has places for.
-    #[error("a batch has 1 to {max} chunks, this one has {0}", max = 1 << LEVELS)]
+    #[error("a batch has 1 to {max} chunks, this one has {0}", max = CHUNKS_MAX)]
     InvalidChunks(usize),
+    /// A join that the tree does not have.
+    #[error("a join of {runs} at level {level}: level 0 takes one chunk, levels 1 to {max} two runs", max = LEVELS - 1)]
+    InvalidJoin {
+        /// Its level.
+        level: usize,
+        /// Runs that it would take.
+        runs: usize,
+    },
 }
 
 /// One circuit of the tree.
@@ -211,15 +220,22 @@ impl Aggregator {
         };
         let mut levels: Vec<Stage> = Vec::with_capacity(LEVELS);
         for name in LEVEL_NAMES {
-            let key = levels.last().map_or(&chunk, |below| &below.protocol);
-            let statement = Node {
-                key,
-                left: dummy_proof(key),
-                right: None,
+            let (shape, transcript) = (LEVEL_SHAPE, TranscriptKind::Poseidon);
+            let stage = if let Some(Stage { protocol: key, .. }) = levels.last() {
+                let statement = Node {
+                    key,
+                    left: dummy_proof(key),
+                    right: None,
+                };
+                loader.stage::<WideCircuit>(name, shape, transcript, &statement)
+            } else {
+                let statement = Lone {
+                    key: &chunk,
+                    chunk: dummy_proof(&chunk),
+                };
+                loader.stage::<WideCircuit>(name, shape, transcript, &statement)
             };
-            let transcript = TranscriptKind::Poseidon;
-            let stage = loader.stage::<WideCircuit>(name, LEVEL_SHAPE, transcript, &statement)?;
-            levels.push(stage);
+            levels.push(stage?);
         }
         let roots: Vec<Protocol> = levels.iter().map(|level| level.protocol.clone()).collect();
         let statement = dummy_batch(&roots, &data);
@@ -255,7 +271,7 @@ impl Aggregator {
         stages.map(|stage| (stage.name, &stage.key))
     }
 
-    /// Joins two neighbours on a level, or takes one alone to the next; on level 0 they are chunk proofs.
+    /// Joins two neighbours on a level, or takes one alone to it; level 0 takes a chunk's proof, alone.
     ///
     /// # Errors
     /// [`AggregateError`].
@@ -266,16 +282,27 @@ impl Aggregator {
         right: Option<InnerProof>,
         progress: ProgressSink<'_>,
     ) -> Result<InnerProof, AggregateError> {
-        let stage = self
-            .levels
-            .get(level)
-            .ok_or(AggregateError::InvalidChunks(2 << level))?;
-        let below = level
-            .checked_sub(1)
-            .and_then(|below| self.levels.get(below));
-        let key = below.map_or(&self.chunk, |below| &below.protocol);
-        let node = Node { key, left, right };
-        self.prove::<WideCircuit>(stage, &node, progress)
+        let runs = 1 + usize::from(right.is_some());
+        let invalid = AggregateError::InvalidJoin { level, runs };
+        let Some(stage) = self.levels.get(level) else {
+            return Err(invalid);
+        };
+        match (
+            level
+                .checked_sub(1)
+                .and_then(|below| self.levels.get(below)),
+            right,
+        ) {
+            (Some(Stage { protocol: key, .. }), right) => {
+                let node = Node { key, left, right };
+                self.prove::<WideCircuit>(stage, &node, progress)
+            }
+            (None, None) => {
+                let (key, chunk) = (&self.chunk, left);
+                self.prove::<WideCircuit>(stage, &Lone { key, chunk }, progress)
+            }
+            (None, Some(_)) => Err(invalid),
+        }
     }
 
     /// Makes a batch of a root and the data.
@@ -337,15 +364,16 @@ impl Aggregator {
         progress: ProgressSink<'_>,
     ) -> Result<FinalProof, AggregateError> {
         let BatchProofs { chunks, data, ends } = batch;
-        if chunks.is_empty() || chunks.len() > 1 << LEVELS {
+        if chunks.is_empty() || chunks.len() > CHUNKS_MAX {
             return Err(AggregateError::InvalidChunks(chunks.len()));
         }
         let (mut runs, mut level) = (chunks, 0);
         let root = loop {
-            let mut next = Vec::with_capacity(runs.len().div_ceil(2));
+            let mut next = Vec::with_capacity(runs.len());
             let mut below = runs.into_iter();
             while let Some(left) = below.next() {
-                next.push(self.join(level, left, below.next(), progress)?);
+                let right = if level == 0 { None } else { below.next() };
+                next.push(self.join(level, left, right, progress)?);
             }
             match <[InnerProof; 1]>::try_from(next) {
                 Ok([root]) => break root,

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use api::jobs::JobKind;
 use circuits::aggregation::{Protocol, inner_protocol};
-use circuits::chunk::ChunkShape;
 use circuits::convert::to_native;
 use circuits::data::DataShape;
 use circuits::instance;
+use circuits::lanes::LaneShape;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
 use protocol::codec::from_bytes;
@@ -58,7 +58,7 @@ struct Ready {
 
 /// Keys of both circuits.
 pub struct Prover {
-    chunk_shape: ChunkShape,
+    chunk_shape: LaneShape,
     chunk: Ready,
     data_shape: DataShape,
     data: Ready,
@@ -72,7 +72,7 @@ impl Prover {
     /// # Errors
     /// [`ProverError`].
     pub fn load(directory: &Path, kind: StringKind) -> Result<Self, ProverError> {
-        let chunk_shape = ChunkShape::protocol();
+        let chunk_shape = LaneShape::protocol();
         let (k, circuit) = (chunk_shape.k(), chunk_shape.circuit());
         let chunk = Ready::load(directory, kind, "chunk", k, &circuit, instance::chunk::LEN)?;
         let data_shape = DataShape::protocol();

@@ -16,6 +16,7 @@ use api::{
 use protocol::{
     Fr,
     batch::{OpenBatch, Usage, pairs_of_block},
+    chunk::ChunkSize,
     codec::{field_to_le_bytes, to_bytes},
     number::{BatchNumber, Height},
     public_inputs::data_challenge,
@@ -67,6 +68,7 @@ pub(crate) struct Batcher {
     store: Arc<Store>,
     queue: Arc<RocksQueue>,
     events: Events,
+    chunk: ChunkSize,
     open: OpenBatchRecord,
     usage: OpenBatch,
     trace: BatchTrace,
@@ -75,13 +77,13 @@ pub(crate) struct Batcher {
 }
 
 impl Batcher {
-    /// Starts at the open batch; `state` is the state after the newest block.
+    /// Starts at the open batch; `state` is the state after the newest block, and batches are cut into chunks of this size.
     pub(crate) fn new(
         chain: Arc<Chain>,
         store: Arc<Store>,
         queue: Arc<RocksQueue>,
         events: Events,
-        state: State,
+        (state, chunk): (State, ChunkSize),
     ) -> Result<Self, StorageError> {
         let open = store.open_batch()?;
         let state = store.state_before(state, open.first_height)?;
@@ -92,12 +94,14 @@ impl Batcher {
             )));
         }
         let domain = chain.constants.domain;
-        let trace = BatchTrace::new(domain, state, open.published_height, open.inbox_count);
+        let (height, inbox_count) = (open.published_height, open.inbox_count);
+        let trace = BatchTrace::with_chunks(chunk, domain, state, height, inbox_count);
         Ok(Self {
             chain,
             store,
             queue,
             events,
+            chunk,
             open,
             usage: OpenBatch::default(),
             trace,
@@ -268,7 +272,8 @@ impl Batcher {
             time_ms,
         });
         self.queue.finish_batch(number)?;
-        self.trace = BatchTrace::new(domain, finished.state, end.height, end.inbox_count);
+        let (chunk, state) = (self.chunk, finished.state);
+        self.trace = BatchTrace::with_chunks(chunk, domain, state, end.height, end.inbox_count);
         self.usage = OpenBatch::default();
         self.open = next;
         Ok(())

@@ -15,6 +15,7 @@ use protocol::{
     block::Block,
     certificate::{ExtendedCertificate, ExtendedSignature},
     checkpoint::{BatchCommitment, Checkpoint},
+    chunk::ChunkSize,
     codec::{field_to_le_bytes, from_bytes},
     genesis::Genesis,
     hash::keccak256,
@@ -79,6 +80,11 @@ pub(crate) fn proof_for(lease: &Lease) -> Vec<u8> {
     hash_proof(&inputs.iter().map(field_to_le_bytes).collect::<Vec<_>>())
 }
 
+/// Chunks of batches in tests: a small part of the protocol's, so that a batch has several.
+pub(crate) const CHUNK: ChunkSize = ChunkSize {
+    pairs: 98,
+    ..ChunkSize::PROTOCOL
+};
 /// The address that these workers have rewarded.
 pub(crate) const REWARDED: L1Address = L1Address([0xa5; 20]);
 
@@ -498,7 +504,7 @@ impl Rig {
             Arc::clone(&shared.store),
             Arc::clone(&self.queue),
             shared.events.clone(),
-            state,
+            (state, CHUNK),
         )
         .unwrap();
         let tip = shared.chain.view().tip.height;

@@ -12,7 +12,7 @@ use std::{
 
 use jsonrpsee::server::ServerHandle;
 use libp2p::identity::Keypair;
-use protocol::{genesis::GenesisError, number::Height, state::State};
+use protocol::{chunk::ChunkSize, genesis::GenesisError, number::Height, state::State};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -711,7 +711,7 @@ impl Opened {
         components.spawn_blocking(move || {
             // Going back to the start of the open batch rehashes the state: nobody waits for it.
             let (chain, store, queue, events) = parts;
-            let result = Batcher::new(chain, store, queue, events, state)
+            let result = Batcher::new(chain, store, queue, events, (state, ChunkSize::PROTOCOL))
                 .map_err(BatcherError::from)
                 .and_then(|mut batcher| batcher.run(&mut tip, &runtime, &token));
             ("batcher", result.map_err(NodeError::from))

@@ -9,9 +9,9 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use circuits::chunk::ChunkShape;
 use circuits::data::DataShape;
 use circuits::instance;
+use circuits::lanes::LaneShape;
 use halo2_proofs::halo2curves::bn256::{Bn256, Fr, G1Affine};
 use halo2_proofs::plonk::{Circuit, VerifyingKey, verify_proof};
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
@@ -115,7 +115,7 @@ impl RealCircuit {
     pub fn load(kind: CircuitName) -> Self {
         match kind {
             CircuitName::Chunk => {
-                let shape = ChunkShape::protocol();
+                let shape = LaneShape::protocol();
                 let (k, circuit) = (shape.k(), shape.circuit());
                 Self::of("chunk", k, &circuit, instance::chunk::LEN)
             }

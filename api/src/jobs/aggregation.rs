@@ -24,10 +24,17 @@ use super::{JobId, JobKind, PROOF_BYTES_MAX};
 
 /// Numbers of the accumulator before every statement of aggregation.
 pub const ACCUMULATOR_LIMBS: usize = 12;
-/// Levels of joins: `2^LEVELS` chunks at most.
+/// Levels of joins. Level 0 takes a chunk alone, each other level two runs of the one below.
 pub const LEVELS: usize = 4;
+/// Chunks of a batch that becomes one proof, at most. A batch seals before it has so many (a test compares).
+pub const CHUNKS_MAX: usize = 1 << (LEVELS - 1);
 /// Numbers in an instance at most: limbs and the statement of the final proof.
 const INSTANCE_MAX: usize = ACCUMULATOR_LIMBS + 13;
+/// Runs that a join of this level takes, or fewer at the end of a batch.
+#[must_use]
+pub const fn join_width(level: u8) -> usize {
+    if level == 0 { 1 } else { 2 }
+}
 /// Where the domain of a run of chunks stands in its statement; the digests before and after follow.
 const RUN_DOMAIN: usize = 0;
 const RUN_BEFORE: usize = 1;
@@ -40,7 +47,7 @@ pub enum Circuit {
     Chunk,
     /// The words of a batch.
     Data,
-    /// Two runs of the level below, or one alone; below level 0 are the chunks.
+    /// Level 0: a chunk. Above: two runs of the level below, or one alone.
     Level(u8),
     /// A batch: the run of all its chunks, and its data.
     Top,
@@ -143,9 +150,9 @@ pub struct ClosedEnds {
 /// Everything that one job of aggregation needs.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum AggregationWitness {
-    /// Two neighbours become one run.
+    /// A chunk or two neighbours become one run.
     Join {
-        /// Level of the new run: 0 joins chunks.
+        /// Level of the new run: 0 takes one chunk.
         level: u8,
         /// The earlier one.
         left: StatedProof,
@@ -202,10 +209,15 @@ impl AggregationWitness {
     }
 
     /// What the proof will state, as far as it is known before it is made: without limbs, and without who is rewarded.
-    /// `None` if inner statements are too short to say it.
+    /// `None` if inner statements are too short to say it, or level 0 is to take two.
     #[must_use]
     pub fn statement(&self) -> Option<Vec<Fr>> {
         match self {
+            Self::Join {
+                level: 0,
+                right: Some(_),
+                ..
+            } => None, // there is no such circuit
             Self::Join { level, left, right } => {
                 let of = |run: &StatedProof, place| {
                     let skipped = if *level == 0 { 0 } else { ACCUMULATOR_LIMBS };
@@ -272,6 +284,11 @@ pub fn address_of(number: &Fr) -> Option<L1Address> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::{
+        chunk::ChunkSize,
+        params::{BATCH_ABSORPTIONS_MAX, TREE_ARITY, TREE_LEVELS},
+    };
+
     use super::*;
 
     fn run(before: u64, after: u64, limbs: usize) -> StatedProof {
@@ -288,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_join_is_named_by_the_run_it_proves_and_not_by_the_proofs_of_its_halves() {
-        let one = join(0, run(1, 2, 0), Some(run(2, 3, 0)));
+        let one = join(1, run(1, 2, 12), Some(run(2, 3, 12)));
         let mut other = one.clone();
         if let AggregationWitness::Join { left, .. } = &mut other {
             left.proof = vec![1; 8];
@@ -296,12 +313,37 @@ mod tests {
         assert_eq!(one.statement(), Some([7, 1, 3].map(Fr::from).to_vec()));
         assert_eq!(one.id(), other.id());
         assert_eq!(one.id(), Some(JobId::new(JobKind::Join, &one.encode())));
-        let above = join(1, run(1, 2, 12), Some(run(2, 3, 12)));
+        let above = join(2, run(1, 2, 12), Some(run(2, 3, 12)));
         assert_eq!(above.statement(), one.statement());
         assert_ne!(above.id(), one.id(), "another level is another job");
         let alone = join(0, run(1, 2, 0), None);
         assert_eq!(alone.statement(), Some([7, 1, 2].map(Fr::from).to_vec()));
         assert_eq!(join(1, run(1, 2, 0), None).id(), None, "no limbs, no run");
+        let two = join(0, run(1, 2, 0), Some(run(2, 3, 0)));
+        assert_eq!(two.id(), None, "level 0 takes one chunk");
+    }
+
+    /// Every pair absorbs once at least, which bounds the pairs of a batch, and a chunk ends only when the largest pair
+    /// might not fit: so all chunks of a batch but its last have so many pairs at least, whatever they hold.
+    #[test]
+    fn a_batch_seals_before_it_has_more_chunks_than_the_tree_has_places() {
+        let (size, most) = (ChunkSize::PROTOCOL, ChunkSize::PAIR_MAX);
+        // of `leaves` distinct leaves: no level has more nodes than it has places
+        let nodes = |leaves: usize| -> usize {
+            let places = (0..TREE_LEVELS).map(|level| TREE_ARITY.saturating_pow(level as u32));
+            places.map(|places| places.min(leaves)).sum()
+        };
+        let opened = (1..).find(|leaves| nodes(*leaves) > size.nodes - most.nodes);
+        let least = [
+            size.pairs,
+            (size.leaves - most.leaves) / most.leaves,
+            (opened.unwrap() - 1) / most.leaves,
+            (size.wide_hashes - most.wide_hashes) / most.wide_hashes,
+            (size.short_hashes - most.short_hashes) / most.short_hashes,
+        ];
+        let least = least.into_iter().min().unwrap();
+        let pairs = usize::try_from(BATCH_ABSORPTIONS_MAX).unwrap();
+        assert!(pairs.div_ceil(least) <= CHUNKS_MAX, "{least} pairs");
     }
 
     #[test]

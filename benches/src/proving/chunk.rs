@@ -1,14 +1,14 @@
-//! A full chunk of the Ethereum transfers in `tests/fixtures`, by the rules of `make demo`: one leaf per address and
-//! token, large amounts cut down, fees in token 0, the first 20 pure recipients created by their first payment.
+//! A full batch of the Ethereum transfers in `tests/fixtures`, by the rules of `make demo`: one leaf per address and token,
+//! large amounts cut down, fees in token 0, the first 20 pure recipients created by their first payment. So few parties
+//! fit one chunk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{
     account::{L1Address, Leaf},
-    batch::Pair,
+    batch::{Pair, Usage},
     hash::keccak256,
     number::{Amount, BatchNumber, Height, LeafIndex, TokenId, floor_amount},
-    params::CHUNK_PAIRS,
     public_inputs::data_challenge,
     signature::SecretKey,
     state::State,
@@ -97,8 +97,8 @@ fn leaf((party, token): &Holder, balance: u128) -> Leaf {
     Leaf::new(key(party).public().into(), *party, *token, balance)
 }
 
-/// Payments in order, from the first again after the last, until the chunk is cut.
-pub(super) fn full_chunk() -> Work {
+/// Payments in order, from the first again after the last, until the batch is full.
+pub(super) fn full_batch() -> Work {
     let payments = payments();
     let senders: BTreeSet<Holder> = payments.iter().map(|payment| payment.from).collect();
     let mut fresh = BTreeSet::new();
@@ -169,23 +169,27 @@ pub(super) fn full_chunk() -> Work {
             group: None,
         }
     };
-    let chunk = loop {
-        let pair = Pair {
-            header: header.take(),
-            slots: [operation(), operation()],
-        };
-        if let Some(chunk) = trace.push(&pair).expect("every payment is covered") {
-            break chunk;
+    let mut usage = Usage::default();
+    loop {
+        let slots = [operation(), operation()];
+        usage = slots.iter().fold(usage, Usage::with);
+        if !usage.fits() {
+            break;
         }
-    };
+        let header = header.take();
+        let full = trace
+            .push(&Pair { header, slots })
+            .expect("every payment is covered");
+        assert!(full.is_none(), "one chunk holds them");
+    }
     let transfers = u32::try_from(trace.threaded().counts.signed_operations).expect("few");
-    assert_eq!(chunk.pairs.len(), CHUNK_PAIRS, "the chunk is full");
     assert!(
         trace
             .leaf(LeafIndex(0))
             .is_some_and(|leaf| leaf.balance > Amount::ZERO)
     );
-    let batch = trace.finish();
+    let mut batch = trace.finish();
+    let chunk = batch.chunk.take().expect("some payments");
     let (h, counts) = (batch.end.h, batch.end.counts);
     let z = data_challenge(&domain, BatchNumber(1), &h, &counts, &batch.words);
     Work {

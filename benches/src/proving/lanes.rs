@@ -7,13 +7,12 @@ use std::process::{Child, Command, Stdio};
 
 use circuits::chunk::ChunkShape;
 use circuits::lanes::LaneShape;
-use circuits::lanes::opening::sizes;
 use protocol::{
     account::{L1Address, Leaf},
     batch::Pair,
+    chunk::{ChunkLoad, ChunkSize},
     hash::keccak256,
     number::{Amount, Height, LeafIndex, Nonce, TokenId},
-    params::CHUNK_PAIRS,
     signature::SecretKey,
     state::State,
     threaded::FeeLeaves,
@@ -80,52 +79,25 @@ fn plan(count: usize) -> Vec<Planned> {
         .collect()
 }
 
-/// Leaves and nodes that the transfers open.
-fn opened(plan: &[Planned]) -> (usize, usize) {
-    sizes(
-        plan.iter()
-            .flat_map(|transfer| [transfer.from, transfer.to])
-            .chain([0]),
-    )
-}
-
-/// The most pairs of transfers that the shape holds.
-fn capacity(shape: &LaneShape) -> usize {
-    let plan = plan(2 * shape.pairs);
-    let fits = |pairs: usize| {
-        let (leaves, nodes) = opened(&plan[..2 * pairs]);
-        leaves <= shape.leaves() && nodes <= shape.nodes()
-    };
-    let (mut low, mut high) = (0, shape.pairs + 1);
-    while low + 1 < high {
-        let middle = usize::midpoint(low, high);
-        if fits(middle) {
-            low = middle
-        } else {
-            high = middle
-        }
-    }
-    low
-}
-
 fn key(place: u32) -> SecretKey {
     SecretKey::from_seed(&keccak256(&place.to_le_bytes()))
 }
 
-/// One chunk of these transfers on a state of all leaves.
-fn witness(plan: &[Planned]) -> ChunkWitness {
+/// A full chunk of this size on a state of all leaves.
+fn witness(size: ChunkSize) -> ChunkWitness {
+    let plan = plan(2 * size.pairs);
     let balance = Amount::new(BALANCE).expect("below 2^120");
     let leaf =
         |key: &SecretKey, token| Leaf::new(key.public().into(), L1Address([1; 20]), token, balance);
     let nobody = SecretKey::from_seed(&[7; 32]);
     let mut leaves = vec![leaf(&nobody, TokenId(0)); LEAVES as usize];
-    for transfer in plan {
+    for transfer in &plan {
         let (_, token) = transfer.payment.from;
         leaves[transfer.from as usize] = leaf(&key(transfer.from), token);
         leaves[transfer.to as usize] = leaf(&key(transfer.to), token);
     }
     let domain = Domain::new(31_337, L1Address([0xee; 20]), [2; 32], 1);
-    let mut trace = BatchTrace::new(domain, State::new(leaves), Height(0), 0);
+    let mut trace = BatchTrace::with_chunks(size, domain, State::new(leaves), Height(0), 0);
     let mut header = Some(Header {
         height_delta: 1,
         fee_leaves: FeeLeaves::new(&[LeafIndex(0)]),
@@ -157,22 +129,29 @@ fn witness(plan: &[Planned]) -> ChunkWitness {
             group: None,
         }
     };
-    let mut pieces = Vec::new();
-    for pair in plan.chunks_exact(2) {
+    let full = plan.chunks_exact(2).find_map(|pair| {
         let pair = Pair {
             header: header.take(),
             slots: [operation(&pair[0]), operation(&pair[1])],
         };
-        pieces.extend(trace.push(&pair).expect("every payment is covered"));
+        trace.push(&pair).expect("every payment is covered")
+    });
+    full.expect("so many pairs fill a chunk")
+}
+
+/// What a chunk uses.
+fn used(chunk: &ChunkWitness) -> ChunkSize {
+    let mut load = ChunkLoad::default();
+    for pair in &chunk.pairs {
+        let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
+        let slots = pair.slots.each_ref().map(|slot| slot.operation);
+        let header = pair.header.clone();
+        load.take(
+            &Pair { header, slots },
+            accesses.map(|one| one.access.index),
+        );
     }
-    pieces.extend(trace.finish().chunk);
-    let mut pieces = pieces.into_iter();
-    let mut whole = pieces.next().expect("a chunk");
-    for piece in pieces {
-        whole.pairs.extend(piece.pairs);
-        (whole.after, whole.idle) = (piece.after, piece.idle);
-    }
-    whole
+    load.used()
 }
 
 /// What the child proves: a circuit's name, log2 of the rows of the one in lanes, and how often.
@@ -213,24 +192,26 @@ pub(crate) fn child() -> std::io::Result<()> {
     };
     let shape = LaneShape::fullest(number(K));
     let runs = number(1);
-    let pairs = if is_naive {
-        CHUNK_PAIRS
+    let size = if is_naive {
+        ChunkSize {
+            pairs: ChunkShape::FULLEST.pairs,
+            ..ChunkSize::PROTOCOL
+        }
     } else {
-        capacity(&shape)
+        shape.size()
     };
-    let plan = plan(2 * pairs);
-    let (leaves, nodes) = opened(&plan);
-    let witness = witness(&plan);
+    let witness = witness(size);
+    let used = used(&witness);
     let (mut seconds, mut proof_bytes) = (Vec::new(), 0);
     let ready = if is_naive {
-        Ready::chunk()
+        let shape = ChunkShape::FULLEST;
+        Ready::load("naive", shape.k(), &shape.circuit())
     } else {
         Ready::load("lanes", shape.k(), &shape.circuit())
     };
     for _ in 0..runs {
         let (proof, time) = if is_naive {
-            let shape = ChunkShape::protocol();
-            ready.prove(|| shape.prove(&witness).expect("a true witness"))
+            ready.prove(|| ChunkShape::FULLEST.prove(&witness).expect("a true witness"))
         } else {
             ready.prove(|| shape.prove(&witness).expect("a true witness"))
         };
@@ -238,9 +219,9 @@ pub(crate) fn child() -> std::io::Result<()> {
         proof_bytes = proof.len();
     }
     let proven = Proven {
-        transfers: plan.len(),
-        leaves,
-        nodes,
+        transfers: 2 * used.pairs,
+        leaves: used.leaves,
+        nodes: used.nodes,
         seconds,
         peak_mb: peak_mb(),
         proof_bytes,

@@ -1,4 +1,4 @@
-//! A node: two neighbours of the level below become one run of chunks. Below level 0 are the chunks themselves.
+//! A node: two neighbours of the level below become one run of chunks.
 //!
 //! Statement: that of a chunk, `domain, D_before, D_after`, with equal domains and `D_after(left) = D_before(right)`.
 //! Where a level has an odd number of proofs, the last one stands in both places: then a bit says so, and
@@ -16,7 +16,7 @@ use crate::instance::chunk::{DIGEST_AFTER, DIGEST_BEFORE, DOMAIN};
 /// Two proofs of the level below.
 #[derive(Clone, Debug)]
 pub struct Node<'a> {
-    /// Key of the level below, or of the chunk circuit.
+    /// Key of the level below.
     pub key: &'a Protocol,
     /// The earlier run.
     pub left: InnerProof,

@@ -27,17 +27,17 @@ pub const ROWS: usize = 16;
 /// Pairs of rows in the tree's lane of a block.
 pub const PAIRS: usize = ROWS / 2;
 
-/// Leaves that the block of a slot may open; its other pairs are nodes. Two, but one in every fourth block: a payment
-/// of the workload touches 1.7 leaves and needs more than four nodes for each.
+/// Leaves that the block of a slot may open; its other pairs are nodes. Two and one in turn: a payment of the workload
+/// touches 1.7 leaves and needs 4.4 nodes for each.
 #[must_use]
 pub const fn leaves(slot: usize) -> usize {
-    if slot % 4 == 3 { 1 } else { 2 }
+    if slot % 2 == 1 { 1 } else { 2 }
 }
 
 /// Leaves that the blocks of the slots below `slot` may open.
 #[must_use]
 pub const fn leaves_before(slot: usize) -> usize {
-    2 * slot - slot / 4
+    2 * slot - slot / 2
 }
 
 /// First spare column of the tree's lane; there are three.

@@ -45,23 +45,6 @@ fn value((fields, live): &([Fr; 4], bool)) -> Fr {
     }
 }
 
-/// Leaves and inner nodes that the accesses to these indices open.
-#[must_use]
-pub fn sizes(indices: impl IntoIterator<Item = u32>) -> (usize, usize) {
-    let mut places: Vec<u32> = indices.into_iter().collect();
-    places.sort_unstable();
-    places.dedup();
-    let (leaves, mut nodes) = (places.len(), 0);
-    for _ in 0..TREE_LEVELS {
-        for place in &mut places {
-            *place >>= 2;
-        }
-        places.dedup();
-        nodes += places.len();
-    }
-    (leaves, nodes)
-}
-
 impl Opening {
     /// The opening that serves these accesses; the time of the first is 1.
     #[must_use]

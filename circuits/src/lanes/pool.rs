@@ -256,11 +256,8 @@ pub(super) fn configure(
     product
 }
 
-/// Fills the permutations with what the slots of a trace ask for.
-///
-/// # Errors
-/// [`WitnessError::Capacity`] if there are too few.
-pub(super) fn fill(shape: &LaneShape, trace: &mut Trace) -> Result<(), WitnessError> {
+/// Inputs of the hashes that the slots of a trace ask for: of six elements, of three.
+pub(super) fn asked_inputs(shape: &LaneShape, trace: &Trace) -> [Vec<Vec<Fr>>; 2] {
     let mut asked: [Vec<Vec<Fr>>; 2] = Default::default();
     for slot in 0..2 * shape.pairs {
         let mut reader = super::products::reader(shape, trace, slot, [Fr::zero(); 2]);
@@ -274,6 +271,15 @@ pub(super) fn fill(shape: &LaneShape, trace: &mut Trace) -> Result<(), WitnessEr
             }
         }
     }
+    asked
+}
+
+/// Fills the permutations with what the slots of a trace ask for.
+///
+/// # Errors
+/// [`WitnessError::Capacity`] if there are too few.
+pub(super) fn fill(shape: &LaneShape, trace: &mut Trace) -> Result<(), WitnessError> {
+    let asked = asked_inputs(shape, trace);
     let places = [(HASH6, &HASH6_STARTS[..]), (HASH3, &HASH3_STARTS[..])];
     for ((spread, starts), asked) in places.into_iter().zip(asked) {
         let capacity = 2 * shape.pairs * starts.len();

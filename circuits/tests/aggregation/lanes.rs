@@ -1,7 +1,7 @@
-//! A node over a real proof of the lanes: two phases, challenges between them, some three hundred commitments.
+//! Level 0 over a real proof of the lanes: two phases, challenges between them, some three hundred commitments.
 
 use circuits::aggregation::{
-    ACCUMULATOR_LIMBS, Aggregation, AggregationShape, Node, WideCircuit, inner_protocol,
+    ACCUMULATOR_LIMBS, Aggregation, AggregationShape, Lone, WideCircuit, inner_protocol,
 };
 use circuits::instance;
 use circuits::lanes::LaneShape;
@@ -18,9 +18,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::claim::{holds_under, prove};
 
-/// Room for two proofs of the lanes, which a node always has: one stands in both places here. They take 863,008 rows of the
-/// foreign curve, where two proofs of the naive circuit fit the 2^19 rows of level 0.
-const SHAPE: AggregationShape = AggregationShape::wide(20, 4);
+/// The shape of every level (`prover::aggregate`): one proof of the lanes fills its rows.
+const SHAPE: AggregationShape = AggregationShape::wide(19, 4);
 
 /// A chunk in which nothing happens.
 fn quiet_chunk() -> ChunkWitness {
@@ -35,7 +34,7 @@ fn quiet_chunk() -> ChunkWitness {
 }
 
 #[test]
-fn a_node_takes_a_proof_of_the_lanes_and_a_broken_one_leaves_a_false_accumulator() {
+fn level_0_takes_a_proof_of_the_lanes_and_a_broken_one_leaves_a_false_accumulator() {
     let shape = LaneShape { pairs: 8 };
     let params = ParamsKZG::<Bn256>::setup(shape.k(), ChaCha20Rng::seed_from_u64(5));
     let key = keygen_vk(&params, &shape.circuit()).expect("keys");
@@ -43,10 +42,9 @@ fn a_node_takes_a_proof_of_the_lanes_and_a_broken_one_leaves_a_false_accumulator
     let key = keygen_pk(&params, key, &shape.circuit()).expect("keys");
     let (circuit, inputs) = shape.prove(&quiet_chunk()).expect("a true witness");
     let proof = prove(&params, &key, circuit, &inputs);
-    let alone = |proof| Node {
+    let alone = |chunk| Lone {
         key: &protocol,
-        left: proof,
-        right: None,
+        chunk,
     };
     let built = WideCircuit::build(SHAPE, &alone(proof.clone())).expect("room for one");
     assert_eq!(built.needed.advice, SHAPE.advice);

@@ -31,9 +31,9 @@ fn declared_degree_covers_every_gate() {
 }
 
 #[test]
-fn chunk_of_the_protocol_is_the_largest_of_its_k() {
+fn the_fullest_chunk_is_the_largest_of_its_k() {
     assert_eq!(system().blinding_factors() + 1, BLINDED_ROWS);
-    let shape = ChunkShape::protocol();
+    let shape = ChunkShape::FULLEST;
     let usable = (1 << shape.k()) - BLINDED_ROWS;
     assert!(shape.rows() <= usable, "{} of {usable} rows", shape.rows());
     let larger = ChunkShape {
@@ -45,7 +45,7 @@ fn chunk_of_the_protocol_is_the_largest_of_its_k() {
 #[test]
 fn cost_and_key_are_the_golden_ones() {
     let cs = system();
-    let shape = ChunkShape::protocol();
+    let shape = ChunkShape::FULLEST;
     let small = ChunkShape { pairs: 1 };
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
     let params = ParamsKZG::<Bn256>::setup(small.k(), &mut rng);

@@ -11,10 +11,12 @@ mod mutation;
 
 use circuits::chunk::ChunkShape;
 use circuits::convert::to_circuit;
-use circuits::lanes::opening::{Opening, sizes};
+use circuits::lanes::opening::Opening;
 use circuits::lanes::{BLINDED_ROWS, LaneCircuit, LaneShape};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 use halo2curves::bn256::Fr;
+use protocol::batch::Pair;
+use protocol::chunk::{ChunkLoad, ChunkSize};
 use protocol::witness::ChunkWitness;
 
 use crate::chunk::every_witness;
@@ -41,16 +43,58 @@ fn every_operation_fills_the_lanes_and_exposes_what_the_naive_circuit_does() {
     }
 }
 
+/// What a batch is cut by (`protocol::chunk`), against what the circuit fills.
 #[test]
-fn sizes_of_an_opening_are_what_it_opens() {
+fn the_load_of_a_chunk_is_what_its_trace_holds() {
     for (name, witness) in every_witness() {
+        let shape = shape(&witness);
+        let (circuit, _) = shape.prove(&witness).unwrap();
+        let mut load = ChunkLoad::default();
+        for pair in &witness.pairs {
+            let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
+            let before = load.used();
+            let slots = pair.slots.each_ref().map(|slot| slot.operation);
+            let header = pair.header.clone();
+            load.take(
+                &Pair { header, slots },
+                accesses.map(|one| one.access.index),
+            );
+            let needed = load.used();
+            assert!(
+                add(before, ChunkSize::PAIR_MAX).has_room(&needed, &ChunkSize::default()),
+                "{name}: no pair needs more than PAIR_MAX"
+            );
+        }
         let slots = witness.pairs.iter().flat_map(|pair| &pair.slots);
-        let accesses: Vec<_> = slots.flat_map(|slot| &slot.accesses).collect();
-        let opening = Opening::new(accesses.iter().copied());
-        let indices = accesses.iter().map(|access| access.access.index.0);
-        let opened = (opening.leaves.len(), opening.nodes.len());
-        assert_eq!(sizes(indices), opened, "{name}");
+        let accesses = slots.flat_map(|slot| &slot.accesses);
+        let opening = Opening::new(accesses.chain([&witness.idle]));
+        let [wide_hashes, short_hashes] = shape.hashes_asked(circuit.trace().unwrap());
+        let held = ChunkSize {
+            pairs: witness.pairs.len(),
+            leaves: opening.leaves.len(),
+            nodes: opening.nodes.len(),
+            wide_hashes,
+            short_hashes,
+        };
+        assert_eq!(load.used(), held, "{name}");
     }
+}
+
+fn add(left: ChunkSize, right: ChunkSize) -> ChunkSize {
+    ChunkSize {
+        pairs: left.pairs + right.pairs,
+        leaves: left.leaves + right.leaves,
+        nodes: left.nodes + right.nodes,
+        wide_hashes: left.wide_hashes + right.wide_hashes,
+        short_hashes: left.short_hashes + right.short_hashes,
+    }
+}
+
+#[test]
+fn the_protocols_chunk_is_the_fullest_of_its_rows_and_batches_are_cut_by_its_size() {
+    let shape = LaneShape::protocol();
+    assert_eq!(shape, LaneShape::fullest(15));
+    assert_eq!(shape.size(), ChunkSize::PROTOCOL);
 }
 
 #[test]

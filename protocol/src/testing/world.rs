@@ -13,6 +13,7 @@ use crate::{
         Payload, Tip, apply_block,
     },
     certificate::{ExtendedCertificate, ExtendedSignature},
+    chunk::ChunkSize,
     genesis::Genesis,
     history::History,
     inbox::InboxItem,
@@ -426,10 +427,23 @@ pub struct TracedBatch {
 /// The rule an operation breaks.
 pub fn trace_batch(
     domain: Domain,
+    before: (State, Height, u64),
+    blocks: &[Block],
+) -> Result<TracedBatch, InvalidOperation> {
+    trace_in_chunks(ChunkSize::PROTOCOL, domain, before, blocks)
+}
+
+/// As [`trace_batch`], in chunks of this size.
+///
+/// # Errors
+/// The rule an operation breaks.
+pub fn trace_in_chunks(
+    size: ChunkSize,
+    domain: Domain,
     (state, height, inbox_count): (State, Height, u64),
     blocks: &[Block],
 ) -> Result<TracedBatch, InvalidOperation> {
-    let mut trace = BatchTrace::new(domain, state, height, inbox_count);
+    let mut trace = BatchTrace::with_chunks(size, domain, state, height, inbox_count);
     let mut chunks = Vec::new();
     for block in blocks {
         let published = (trace.threaded().height, trace.threaded().fee_leaves);

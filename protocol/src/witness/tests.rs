@@ -10,10 +10,16 @@ use crate::{
     codec::{from_bytes, to_bytes},
     inbox::{InboxKind, InboxRequest},
     number::{Amount, BatchNumber, Height, Nonce, TokenId},
-    params::{BATCH_ABSORPTIONS_MAX, INBOX_PER_BATCH_MAX, ITEM_WORDS, WITHDRAWALS_PER_BATCH_MAX},
+    params::{
+        BATCH_ABSORPTIONS_MAX, CHUNK_PAIRS, INBOX_PER_BATCH_MAX, ITEM_WORDS,
+        WITHDRAWALS_PER_BATCH_MAX,
+    },
     public_inputs::PublicInputs,
     state::LeafView,
-    testing::{Draft, Drafter, World, amount, generator, l1_owner, leaf, soak, trace_batch},
+    testing::{
+        Draft, Drafter, World, amount, generator, l1_owner, leaf, soak, trace_batch,
+        trace_in_chunks,
+    },
     threaded::FeeLeaves,
     transaction::{Action, Transaction},
     tree::root_of_path,
@@ -45,9 +51,10 @@ fn walk(witness: &AccessWitness, root: Fr) -> Fr {
 }
 
 /// Does what the chunk circuit does, from nothing but the witness.
-fn check_chunk(chunk: &ChunkWitness) {
+fn check_chunk(chunk: &ChunkWitness, size: ChunkSize) {
     let mut threaded = chunk.before;
-    assert!(!chunk.pairs.is_empty() && chunk.pairs.len() <= CHUNK_PAIRS);
+    assert!(!chunk.pairs.is_empty());
+    let mut load = ChunkLoad::default();
     for pair in &chunk.pairs {
         if let Some(header) = &pair.header {
             open_block(&mut threaded, header).unwrap();
@@ -75,11 +82,14 @@ fn check_chunk(chunk: &ChunkWitness) {
             slots: [pair.slots[0].operation, pair.slots[1].operation],
         };
         assert_eq!(pair_groups(&rebuilt, &executed), pair.groups);
+        let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
+        load.take(&rebuilt, accesses.map(|witness| witness.access.index));
         for group in &pair.groups {
             threaded.h = absorb(&threaded.h, group);
             threaded.counts.count(group);
         }
     }
+    assert!(size.has_room(&load.used(), &ChunkSize::default()));
     assert_eq!(threaded, chunk.after);
     assert_eq!(
         walk(&chunk.idle, threaded.root),
@@ -93,14 +103,23 @@ fn check_chunk(chunk: &ChunkWitness) {
 }
 
 fn check_batch(world: &World, before: (State, Height, u64), blocks: &[Block]) -> Vec<ChunkWitness> {
-    let traced = trace_batch(world.domain, before, blocks).unwrap();
+    check_in_chunks(ChunkSize::PROTOCOL, world, before, blocks)
+}
+
+fn check_in_chunks(
+    size: ChunkSize,
+    world: &World,
+    before: (State, Height, u64),
+    blocks: &[Block],
+) -> Vec<ChunkWitness> {
+    let traced = trace_in_chunks(size, world.domain, before, blocks).unwrap();
     let (chunks, finished) = (traced.chunks, traced.finished);
     let mut expected = finished.start;
     assert!(expected.is_batch_start());
     for chunk in &chunks {
         assert_eq!(chunk.before.digest(), expected.digest(), "digests chain");
         assert_eq!(chunk.before, expected);
-        check_chunk(chunk);
+        check_chunk(chunk, size);
         expected = chunk.after;
     }
     assert_eq!(expected, finished.end);
@@ -164,6 +183,33 @@ fn random_batches_are_self_contained_and_chain() {
             let last = blocks.iter().rfind(|block| !block.is_empty());
             height = last.map_or(height, |block| block.header.core.height);
         }
+    }
+}
+
+#[test]
+fn a_chunk_is_cut_by_whatever_is_used_up_first() {
+    let more = ChunkSize::PAIR_MAX;
+    let whole = ChunkSize::PROTOCOL;
+    let tight: [fn(&mut ChunkSize, usize); 5] = [
+        |size, pairs| size.pairs = pairs,
+        |size, pairs| size.leaves = ChunkSize::PAIR_MAX.leaves + 2 * pairs,
+        |size, pairs| size.nodes = ChunkSize::PAIR_MAX.nodes + TREE_LEVELS + pairs,
+        |size, pairs| size.wide_hashes = ChunkSize::PAIR_MAX.wide_hashes + 4 * pairs,
+        |size, pairs| size.short_hashes = ChunkSize::PAIR_MAX.short_hashes + pairs,
+    ];
+    for (seed, tighten) in (0..).zip(tight) {
+        let mut rng = generator(seed);
+        let mut world = World::random(&mut rng, 60);
+        let before = (world.state.clone(), Height(0), world.tip.inbox_count);
+        let blocks = world.grow(&mut rng, 6, 16);
+        let mut counts = Vec::new();
+        for pairs in [3, 8] {
+            let mut size = whole;
+            tighten(&mut size, pairs);
+            assert!(size.has_room(&ChunkSize::default(), &more));
+            counts.push(check_in_chunks(size, &world, before.clone(), &blocks).len());
+        }
+        assert!(counts[0] > counts[1] && counts[1] > 1, "{seed}: {counts:?}");
     }
 }
 

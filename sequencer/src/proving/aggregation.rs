@@ -1,13 +1,16 @@
 //! The way from a batch's proofs to its final one: which joins, closings and last proofs are jobs now.
 //!
 //! Nothing of the tree is remembered: it follows from the batch, and each job from what it proves. So the jobs that can
-//! be done are found anew after every result and at every start, and a job that is there already is left alone. A level
-//! pairs its runs from the first on; an odd one goes alone to the next level, as the prover's own loop does.
+//! be done are found anew after every result and at every start, and a job that is there already is left alone. Level 0
+//! takes each chunk alone; a level above pairs its runs from the first on, and an odd one goes alone to the next, as the
+//! prover's own loop does.
 //!
 //! Invariants: a job is made only of verified proofs; a final proof is kept only if it states what this node knows of
 //! the batch; at most [`WINDOW`] batches have jobs. What this module does not do: put a proof on the base layer.
 
-use api::jobs::{AggregationWitness, Circuit, ClosedEnds, JobId, LEVELS, StatedProof};
+use api::jobs::{
+    AggregationWitness, CHUNKS_MAX, Circuit, ClosedEnds, JobId, StatedProof, join_width,
+};
 use protocol::{
     Fr,
     account::L1Address,
@@ -94,7 +97,7 @@ impl Planner<'_> {
         Ok(None)
     }
 
-    /// The run of two neighbours, or of one alone.
+    /// The run of two neighbours, or of one alone, as of a chunk.
     fn join(&mut self, level: u8, left: &Run, right: Option<&Run>) -> Result<Run, StorageError> {
         let mut run = Run {
             after: right.unwrap_or(left).after,
@@ -121,8 +124,8 @@ impl Planner<'_> {
     fn root(&mut self, mut runs: Vec<Run>) -> Result<Option<(u8, StatedProof)>, StorageError> {
         let mut level = 0;
         loop {
-            let mut next = Vec::with_capacity(runs.len().div_ceil(2));
-            for pair in runs.chunks(2) {
+            let mut next = Vec::with_capacity(runs.len());
+            for pair in runs.chunks(join_width(level)) {
                 if let Some(left) = pair.first() {
                     next.push(self.join(level, left, pair.get(1))?);
                 }
@@ -204,7 +207,7 @@ impl RocksQueue {
             return Ok(());
         }
         let inputs = self.proven_inputs(&record)?;
-        if inputs.0.len() > 1 << LEVELS {
+        if inputs.0.len() > CHUNKS_MAX {
             let chunks = inputs.0.len();
             tracing::error!(
                 batch = number.0,

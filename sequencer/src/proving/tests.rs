@@ -6,12 +6,12 @@ use api::{
     error::ErrorCode,
     jobs::{JobKind, JobQueue, Lease, PROOF_BYTES_MAX, Submitted, WorkerInfo},
 };
-use protocol::{number::BatchNumber, params::CHUNK_PAIRS, rebuild::apply_words};
+use protocol::{number::BatchNumber, rebuild::apply_words};
 use verifier::bundle::Bundle;
 
 use crate::{
     JobsConfig, MempoolConfig,
-    fixture::{Rig, genesis, proof_for, sign, transfer},
+    fixture::{CHUNK, Rig, genesis, proof_for, sign, transfer},
 };
 
 fn worker(name: &str) -> WorkerInfo {
@@ -68,7 +68,7 @@ async fn proven_jobs_become_a_bundle_that_rebuilds_the_state() {
         assert_eq!(result, Ok(Submitted::Accepted));
         done.push((lease.kind, lease.index));
     }
-    let chunks = 200_usize.div_ceil(CHUNK_PAIRS);
+    let chunks = 200_usize.div_ceil(CHUNK.pairs);
     let expected: Vec<_> = (0..u32::try_from(chunks).unwrap())
         .map(|index| (JobKind::Chunk, index))
         .chain([(JobKind::Data, 0)])
@@ -93,7 +93,7 @@ async fn proven_jobs_become_a_bundle_that_rebuilds_the_state() {
 async fn a_full_chunk_is_a_job_before_its_batch_is_sealed() {
     let dir = Arc::new(tempfile::TempDir::new().unwrap());
     let mut rig = Rig::open(dir, MempoolConfig::default(), JobsConfig::default()).unwrap();
-    let slots = 2 * u64::try_from(CHUNK_PAIRS).unwrap();
+    let slots = 2 * u64::try_from(CHUNK.pairs).unwrap();
     for nonce in 0..slots {
         rig.send_one(sign(transfer(1, 2, nonce, 1, 0))).unwrap();
         if nonce % 50 == 49 || nonce + 1 == slots {

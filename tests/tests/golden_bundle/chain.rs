@@ -4,6 +4,7 @@
 //! single block. Blocks are random ones with inbox items, bids, groups and withdrawals.
 
 use protocol::batch::pairs_of_block;
+use protocol::chunk::ChunkSize;
 use protocol::genesis::Genesis;
 use protocol::number::BatchNumber;
 use protocol::params::CIRCUIT_VERSION;
@@ -15,6 +16,11 @@ use prover::srs::StringKind;
 use rand::rngs::StdRng;
 use verifier::bundle::{Bundle, ChunkProof};
 
+/// Where batches are cut: a verifier does not care, and two chunks of the protocol's size would be a long chain.
+const CHUNK: ChunkSize = ChunkSize {
+    pairs: 98,
+    ..ChunkSize::PROTOCOL
+};
 /// Where the chain's leaves and blocks come from.
 const SEED: u64 = 20;
 /// Leaves at genesis.
@@ -63,7 +69,7 @@ pub(crate) fn batches() -> [Traced; 2] {
 fn trace(world: &mut World, rng: &mut StdRng, number: BatchNumber, full_chunks: usize) -> Traced {
     let domain = world.domain;
     let (state, tip) = (world.state.clone(), world.tip);
-    let mut trace = BatchTrace::new(domain, state, tip.height, tip.inbox_count);
+    let mut trace = BatchTrace::with_chunks(CHUNK, domain, state, tip.height, tip.inbox_count);
     let mut chunks = Vec::new();
     loop {
         let is_last = chunks.len() >= full_chunks;

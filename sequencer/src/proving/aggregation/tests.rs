@@ -7,7 +7,7 @@ use api::jobs::{
     WorkerInfo,
 };
 use protocol::{
-    Fr, account::L1Address, codec::field_to_be_bytes, number::BatchNumber, params::CHUNK_PAIRS,
+    Fr, account::L1Address, codec::field_to_be_bytes, number::BatchNumber,
     public_inputs::PublicInputs,
 };
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use super::WINDOW;
 use crate::{
     JobsConfig, MempoolConfig,
     events::Event,
-    fixture::{HashVerifier, REWARDED, Rig, aggregated, genesis, proof_for, sign, transfer},
+    fixture::{CHUNK, HashVerifier, REWARDED, Rig, aggregated, genesis, proof_for, sign, transfer},
     sets::GenesisSet,
 };
 
@@ -45,7 +45,7 @@ fn new_dir() -> Arc<TempDir> {
 
 /// Seals batch 1 with as many chunks.
 fn seal(rig: &mut Rig, chunks: usize) {
-    let operations = u64::try_from(2 * CHUNK_PAIRS * (chunks - 1) + 2).unwrap();
+    let operations = u64::try_from(2 * CHUNK.pairs * (chunks - 1) + 2).unwrap();
     for nonce in 0..operations {
         rig.send_one(sign(transfer(1, 2, nonce, 1, 0))).unwrap();
         if nonce % 100 == 99 {
@@ -116,15 +116,16 @@ fn inputs(rig: &Rig, rewarded: L1Address) -> PublicInputs {
 async fn batches_of_one_two_three_and_five_chunks_are_joined_level_by_level() {
     let (two, one) = (true, false);
     let trees = [
-        (1, vec![(0, one)]),
-        (2, vec![(0, two)]),
-        (3, vec![(0, two), (0, one), (1, two)]),
+        (1, vec![]),
+        (2, vec![(1, two)]),
+        (3, vec![(1, two), (1, one), (2, two)]),
         (
             5,
-            vec![(0, two), (0, two), (0, one), (1, two), (1, one), (2, two)],
+            vec![(1, two), (1, two), (1, one), (2, two), (2, one), (3, two)],
         ),
     ];
-    for (chunks, expected) in trees {
+    for (chunks, above) in trees {
+        let expected = [vec![(0, one); chunks], above].concat();
         let mut rig = open(&new_dir(), true);
         let mut events = rig.shared().events.listen();
         seal(&mut rig, chunks);
@@ -172,7 +173,7 @@ async fn batches_of_one_two_three_and_five_chunks_are_joined_level_by_level() {
 #[tokio::test]
 async fn a_join_is_a_job_when_both_of_its_halves_are_there() {
     let mut rig = open(&new_dir(), true);
-    seal(&mut rig, 3);
+    seal(&mut rig, 2);
     work(&rig, &[JobKind::Chunk, JobKind::Data]).await;
     let (first, second) = (lease(&rig).await, lease(&rig).await);
     assert_eq!((first.index, second.index), (0, 1));
@@ -200,7 +201,7 @@ async fn after_a_restart_at_any_job_the_rest_of_the_tree_is_made() {
         rig = open(&dir, true);
         drop(rig.batcher());
         let Some(lease) = lease_of(&rig, &JobKind::ALL).await else {
-            assert_eq!(step, 4 + 3 + 2, "chunks and data, joins, close and finish");
+            assert_eq!(step, 4 + 6 + 2, "chunks and data, joins, close and finish");
             break;
         };
         assert!(seen.insert(lease.job.0), "each job is done once");
@@ -213,7 +214,7 @@ async fn after_a_restart_at_any_job_the_rest_of_the_tree_is_made() {
         assert_eq!(late, Submitted::Accepted);
     }
     assert_eq!(rig.queue.final_up_to(), 1);
-    assert_eq!(rig.queue.status().await.unwrap().done, 9);
+    assert_eq!(rig.queue.status().await.unwrap().done, 12);
 }
 
 #[tokio::test]
@@ -330,7 +331,7 @@ async fn the_node_and_the_worker_give_a_job_the_same_name() {
 #[tokio::test]
 async fn a_peers_final_proof_ends_the_work_on_its_batch_and_a_false_one_nothing() {
     let mut theirs = open(&new_dir(), true);
-    seal(&mut theirs, 3);
+    seal(&mut theirs, 2);
     work(&theirs, &JobKind::ALL).await;
     let stored = theirs.shared().store.final_proof(FIRST).unwrap();
     let honest = stored.unwrap().stated().unwrap().encode();
@@ -370,7 +371,7 @@ async fn a_peers_final_proof_ends_the_work_on_its_batch_and_a_false_one_nothing(
     assert!(lost.is_err(), "a job that nobody needs any more");
     let store = &rig.shared().store;
     let jobs = store.jobs_of_batch(FIRST).unwrap();
-    assert_eq!(jobs.len(), 4 + 1, "those that were done");
+    assert_eq!(jobs.len(), 3 + 1, "those that were done");
     assert!(jobs.iter().all(|(_, job)| job.proven_ms.is_some()));
     drop(rig);
     let rig = open(&dir, true);
