@@ -61,8 +61,9 @@ pub const CHUNK_NODES: usize = 13_273;
 pub const CHUNK_WIDE_HASHES: usize = 6_126;
 /// Permutations of three elements in one chunk.
 pub const CHUNK_SHORT_HASHES: usize = 2_042;
-/// Absorptions (Poseidon permutations over four tagged words) of one batch: capacity of the data circuit.
-pub const BATCH_ABSORPTIONS_MAX: u64 = 1_024;
+/// Absorptions (Poseidon permutations over four tagged words) of one batch: capacity of the data circuit. Every pair
+/// absorbs at least once, so a batch never has more pairs than a chunk: full of payments between few parties, it is one.
+pub const BATCH_ABSORPTIONS_MAX: u64 = 1_021;
 /// A batch seals when its first block is at least this much older than its last, in milliseconds.
 pub const BATCH_AGE_MS_MAX: u64 = 10_000;
 /// Version of the circuits: a change of bytes, roots or keys gets a new one.
@@ -123,6 +124,7 @@ mod tests {
             (CHUNK_PAIRS, CHUNK_LEAVES, CHUNK_NODES),
             (1_021, 3_063, 13_273)
         );
+        assert_eq!(BATCH_ABSORPTIONS_MAX, 1_021, "as many as a chunk has pairs");
         assert_eq!((CHUNK_WIDE_HASHES, CHUNK_SHORT_HASHES), (6_126, 2_042));
         assert_eq!((ITEM_WORDS, WITHDRAWAL_WORDS), (5, 2));
         assert_eq!((LIST_HASHES_MAX, REPORTS_MAX), (96, 8));

@@ -30,7 +30,7 @@
 //! carried unchanged to the public input; nothing reads the place columns. Public inputs are rows 0
 //! to 5 of the instance column, read where they stand.
 //!
-//! Fixed columns: see [`Fixed`]. The cost: 125 rows a group, so 1,024 groups take k = 17.
+//! Fixed columns: see [`Fixed`]. The cost: 125 rows a group, so 1,021 groups take k = 17.
 
 use halo2_proofs::plonk::{Advice, Column, ConstraintSystem, Fixed as FixedColumn, Instance};
 use halo2curves::bn256::Fr;

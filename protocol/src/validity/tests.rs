@@ -459,8 +459,9 @@ fn stuffing_a_block_does_not_excuse() {
     let base = world();
     let victim = submission(&base, 2, 0);
     let world = listing(std::slice::from_ref(&victim), &[0, 1, 2]);
-    // 2,048 transfers take every absorption of a batch, 1,024
-    let stuffing: Vec<Entry> = (0..2_048).map(|nonce| entry(&world, 1, nonce, 1)).collect();
+    // two transfers absorb once
+    let transfers = 0..2 * BATCH_ABSORPTIONS_MAX;
+    let stuffing: Vec<Entry> = transfers.map(|nonce| entry(&world, 1, nonce, 1)).collect();
     assert!(stuffing.len() < BLOCK_OPERATIONS_MAX);
     let block = with_excuses(&world, stuffing, vec![victim]);
     assert!(
