@@ -155,6 +155,20 @@ pub struct Lease {
     pub witness: Vec<u8>,
 }
 
+impl Lease {
+    /// A lease whose witness came another way, once the job is seen to be the witness's.
+    ///
+    /// # Errors
+    /// [`ErrorCode::UnknownJob`].
+    fn checked(self) -> Result<Self, ApiError> {
+        if JobId::new(self.kind, &self.witness) == self.job {
+            return Ok(self);
+        }
+        let reason = "the witness does not hash to the job's id: it was damaged on the way";
+        Err(ApiError::new(ErrorCode::UnknownJob, reason))
+    }
+}
+
 /// What became of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -312,21 +326,16 @@ impl LeaseJson {
     /// # Errors
     /// [`ErrorCode::MalformedText`] or [`ErrorCode::UnknownJob`].
     pub fn parse(&self) -> Result<Lease, ApiError> {
-        let witness = self.witness.parse()?;
-        let job = JobId(self.job.parse()?);
-        if JobId::new(self.kind, &witness) != job {
-            let reason = "the witness does not hash to the job's id: it was damaged on the way";
-            return Err(ApiError::new(ErrorCode::UnknownJob, reason));
-        }
-        Ok(Lease {
-            job,
+        let lease = Lease {
+            job: JobId(self.job.parse()?),
             token: self.token,
             kind: self.kind,
             batch: self.batch,
             index: self.index,
             lease_ms: self.lease_ms,
-            witness,
-        })
+            witness: self.witness.parse()?,
+        };
+        lease.checked()
     }
 }
 

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 /// @title Decides proofs of one halo2 circuit: KZG on BN254, SHPLONK, Keccak transcript.
 /// @notice Answers true if `proof` shows that `inputs` satisfy the circuit, else false.
 /// @dev Written by quorate's prover::solidity; do not edit.
-/// Digest of the key description: 0xb8e234e38ee170e309b51d7e67180c4ada3f7bb2425c5249a5e6a1b9aeaee0c5.
+/// Digest of the key description: 0xca94540e101767a12c078cc522cffe1cc0b87a02e4090fd606c5782243a131d4.
 /// The proof starts with the twelve limbs of an accumulator, the circuit's first public inputs, whose
 /// claim is decided together with the proof.
 /// Memory below holds the proof as it is hashed, so commitments and evaluations have fixed addresses;
@@ -141,7 +141,7 @@ contract FinalVerifier {
             let from := 0x0364
 
             // The key's digest and the public inputs: what both sides know.
-            mstore(0x0080, 0x1d1e4f5a8c7ffc3755c158dc4bcd1454d151fdd1f29a672110e553bf810fd333)
+            mstore(0x0080, 0x1a88626ca1e1432297dfb26cabde9d276f969041752ae52ecf5c923e06f79901)
             calldatacopy(0x00a0, 0x01e4, 0x0180)
             calldatacopy(0x0220, inputs, 0x01a0)
             check_scalars(0x00a0, 0x03c0)
@@ -528,7 +528,7 @@ contract FinalVerifier {
                 {
                     let value := mload(0x0b20)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x3f76caf16a446d77367d4328a51ebb8b1bca057a0c481327169763c5613206, 0x195460affa7ac79710e715d3e6510bcb8429053c60821a8a147ff87741cd54c6, factor)
+                    add_fixed(0x092494d0fc8535ba05e91d5855d7daf4383def3b8b5e94d82d1e360c63984b99, 0x0f24d63b4dd2db6aa3707777213a0125b5757d5e382ce9aef497589dfc59c077, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 0
@@ -577,21 +577,21 @@ contract FinalVerifier {
                 {
                     let value := mload(0x0c20)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x29d20f951b9b811e477abe98e2ec06ecf52a1f728df057a5d8966905aadc5248, 0x16eb51f661f3842425535802fd32deb2a026c03f52208690403a43fdc8cd9f56, factor)
+                    add_fixed(0x1f589e00cfaeaea427e8bf5669c02058b1db29f9d7e37cb0aba6bb3368fde064, 0x0aa8791bb78132b8eb0435f3f07baaa1c1b5481370ef1a5545ef5052c37e0272, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 1
                 {
                     let value := mload(0x0c40)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x0748075a7dc9d6c47cf9efb837ab37ab13af17cb743e92b9225b7f21aa2444c1, 0x147b43f7c7023ab9b9616335da41c1d9221be112d95881d6f5f7a5072c89dba8, factor)
+                    add_fixed(0x0ad0039a781583979d42e93d9c2fc3fb3783d7104c093228f5e5f61bdfde1205, 0x0dae4e435cb7be28845fdc0614a9786d98c5f0f79f417a039572ff889c311986, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 2
                 {
                     let value := mload(0x0c60)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x285622eed9f16f30a1f5ed4f21d4ed6b2e5b9331bc0b1be826afbf405241703e, 0x03753ab0779a217e5f50d40a8bb9c88e2f9702d08effdacd84d6dcb51f19bda7, factor)
+                    add_fixed(0x14749321f2eaa3f1301224f492a4cb490ee224a4ca7e1caadc772ed5dab189c7, 0x16bf285f6a9eb2b50eddc5621a308ec306165a66d87eb954b93853dc108132fa, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 3

@@ -84,11 +84,7 @@ pub(super) fn read(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<Checked, SrsError> {
     let mut reader = Reader { file, path };
-    let sections = reader.sections()?;
-    let (power, ceremony_power) = reader.header(&sections)?;
-    check_power(power, ceremony_power)
-        .and_then(|()| check_lengths(&sections, power))
-        .map_err(|defect| reader.invalid(defect))?;
+    let (sections, power) = reader.head()?;
     let k = k.unwrap_or(power.min(K_MAX));
     if k > power {
         return Err(SrsError::InvalidTooShort {
@@ -157,11 +153,7 @@ pub(super) fn read(
 /// Power and `[s]_2` as a file states them: only its table and lengths are checked.
 pub(super) fn look(file: &mut File, path: &Path) -> Result<(u32, G2Affine), SrsError> {
     let mut reader = Reader { file, path };
-    let sections = reader.sections()?;
-    let (power, ceremony_power) = reader.header(&sections)?;
-    check_power(power, ceremony_power)
-        .and_then(|()| check_lengths(&sections, power))
-        .map_err(|defect| reader.invalid(defect))?;
+    let (sections, power) = reader.head()?;
     let list = *sections
         .get(&3)
         .ok_or_else(|| reader.invalid(FileDefect::SectionTable("no section 3".to_owned())))?;
@@ -326,6 +318,16 @@ impl Reader<'_> {
             }));
         }
         Ok(sections)
+    }
+
+    /// Where the sections are, and the power, once it and their lengths are seen to fit.
+    fn head(&mut self) -> Result<(BTreeMap<u32, Section>, u32), SrsError> {
+        let sections = self.sections()?;
+        let (power, ceremony_power) = self.header(&sections)?;
+        check_power(power, ceremony_power)
+            .and_then(|()| check_lengths(&sections, power))
+            .map_err(|defect| self.invalid(defect))?;
+        Ok((sections, power))
     }
 
     /// Reads section 1: `(power, ceremony power)`.

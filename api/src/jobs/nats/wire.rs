@@ -236,20 +236,16 @@ impl Granted {
     /// # Errors
     /// [`ErrorCode::MalformedText`] or [`ErrorCode::UnknownJob`].
     pub fn lease(&self, witness: Vec<u8>) -> Result<Lease, ApiError> {
-        let job = JobId(self.job.parse()?);
-        if JobId::new(self.kind, &witness) != job {
-            let reason = "the witness does not hash to the job's id";
-            return Err(ApiError::new(ErrorCode::UnknownJob, reason));
-        }
-        Ok(Lease {
-            job,
+        let lease = Lease {
+            job: JobId(self.job.parse()?),
             token: self.token,
             kind: self.kind,
             batch: self.batch,
             index: self.index,
             lease_ms: self.lease_ms,
             witness,
-        })
+        };
+        lease.checked()
     }
 }
 
