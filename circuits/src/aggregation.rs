@@ -152,6 +152,12 @@ pub enum AggregationError {
         /// Kinds taken.
         kinds: usize,
     },
+    /// A key that cannot be a witness, since the identity has no coordinates: a mistake of ours.
+    #[error("key {kind} of the roots has an empty column: its commitment is the identity")]
+    EmptyColumn {
+        /// Which of the list.
+        kind: usize,
+    },
     /// More cells than the rows and columns of the shape hold: a mistake of ours.
     #[error("the circuit needs {needed} {what}, its shape has {available}; report it")]
     TooSmall {

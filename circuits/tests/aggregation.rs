@@ -18,7 +18,8 @@ use circuits::convert::to_circuit;
 use claim::{Claims, holds};
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::plonk::Circuit;
-use halo2curves::bn256::Fr;
+use halo2curves::bn256::{Fr, G1Affine};
+use halo2curves::group::prime::PrimeCurveAffine;
 use protocol::account::L1Address;
 use protocol::number::{BatchNumber, Height};
 use protocol::threaded::{FeeLeaves, Phase, Threaded};
@@ -254,6 +255,14 @@ fn the_top_fixes_the_ends_of_a_batch_and_joins_its_data() {
     unlisted.root_keys = &foreign;
     let built = WideCircuit::build(SHAPE, &unlisted).unwrap();
     assert!(!holds(&batch.data, &built.instance));
+
+    // a key that cannot be a witness
+    let mut empty = keys.clone();
+    empty[1].preprocessed[0] = G1Affine::identity();
+    let mut unusable = top(0, root.clone(), data.clone(), ends);
+    unusable.root_keys = &empty;
+    let error = WideCircuit::build(SHAPE, &unusable).unwrap_err();
+    assert_eq!(error, AggregationError::EmptyColumn { kind: 1 });
 
     for (change, reason) in [
         (

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use ark_ec::AffineRepr;
 use protocol::params::CIRCUIT_VERSION;
 use prover::Prover;
 use prover::aggregate::Aggregator;
@@ -118,6 +119,13 @@ fn golden_aggregation_keys_are_compiled_in_and_the_last_is_the_one_that_contract
             _ => 15,
         };
         assert_eq!(decoded.parts().instance_lens, [inputs], "{stage}");
+        let commitments = decoded.parts().fixed_commitments.iter();
+        let empty = commitments.filter(|one| one.is_zero()).count();
+        // the top takes keys of levels as witnesses, and no witness is the identity
+        assert!(
+            empty == 0 || !stage.starts_with("level"),
+            "{stage}: {empty}"
+        );
     }
     let settlement = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden/final.key");
     let settlement = std::fs::read(settlement).expect("the key of the contract is readable");

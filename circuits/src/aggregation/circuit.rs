@@ -7,12 +7,13 @@
 use halo2_base::gates::RangeChip;
 use halo2_base::gates::circuit::builder::BaseCircuitBuilder;
 use halo2_base::gates::circuit::{BaseCircuitParams, BaseConfig};
-use halo2_base::{AssignedValue, gates::circuit::CircuitBuilderStage};
+use halo2_base::{AssignedValue, QuantumCell, gates::circuit::CircuitBuilderStage};
 use halo2_ecc::bn254::FpChip;
 use halo2_ecc::ecc::BaseFieldEccChip;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, Error};
 use halo2curves::bn256::{Fr, G1Affine};
+use halo2curves::ff::Field;
 use snark_verifier::loader::halo2::Halo2Loader;
 
 use super::accumulator::{Accumulator, LIMB_BITS, LIMBS, fold, limb_cells};
@@ -144,6 +145,7 @@ impl Aggregation for WideCircuit {
         let (chip, range) = (host.chip.clone(), host.builder.range_chip());
         let instance = lay_out(&mut host.builder, chip, &range, statement)?;
         let blinded = HostCircuit::blinded_rows(&shape.params());
+        fill_columns(&mut host.builder, shape, blinded);
         let needed = fits(&host.builder, shape, blinded)?;
         let (rows, usable) = (host.chip.tape().rows(), (1 << shape.k) - blinded);
         if rows > usable {
@@ -198,6 +200,19 @@ fn lay_out<E: CurveChip>(
     let instance = cells.iter().map(|cell| *cell.value()).collect();
     builder.assigned_instances = vec![cells];
     Ok(instance)
+}
+
+/// Uses the gate in every column. The key of a column whose gate is off everywhere has the identity for a commitment, and
+/// the top cannot take that of a root's key: a witness of it is a point of the curve, which has coordinates.
+fn fill_columns(builder: &mut BaseCircuitBuilder<Fr>, shape: AggregationShape, blinded: usize) {
+    const ZERO: QuantumCell<Fr> = QuantumCell::Witness(Fr::ZERO);
+    let wanted = shape.advice.saturating_sub(1) * ((1 << shape.k) - blinded) + 4;
+    let counts = builder.statistics().gate.total_advice_per_phase;
+    let filled = counts.first().copied().unwrap_or(0);
+    let context = builder.main(0);
+    for _ in 0..wanted.saturating_sub(filled).div_ceil(4) {
+        context.assign_region([ZERO; 4], [0]); // 0 + 0 * 0 = 0
+    }
 }
 
 /// The columns that a builder fills, if the shape has them.

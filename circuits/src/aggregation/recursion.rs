@@ -14,6 +14,7 @@ use halo2_base::poseidon::hasher::spec::OptimizedPoseidonSpec;
 use halo2_proofs::plonk::VerifyingKey;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
+use halo2curves::group::prime::PrimeCurveAffine;
 use snark_verifier::loader::halo2::Scalar;
 use snark_verifier::loader::native::NativeLoader;
 use snark_verifier::pcs::AccumulatorEncoding;
@@ -92,7 +93,8 @@ pub(super) fn verify<E: CurveChip>(
 /// Verifies a proof under `keys[chosen]`, and proves that its key is one of `keys`.
 ///
 /// The commitments and the transcript's initial state are witnesses; their Poseidon digest (over canonical limbs) must
-/// be among the digests of the list, which are constants: the product of the differences is 0.
+/// be among the digests of the list, which are constants: the product of the differences is 0. No commitment of the list may
+/// be the identity ([`AggregationError::EmptyColumn`]).
 pub(super) fn verify_one_of<E: CurveChip>(
     loader: &Loader<E>,
     range: &RangeChip<Fr>,
@@ -104,6 +106,10 @@ pub(super) fn verify_one_of<E: CurveChip>(
         found: chosen,
         kinds: keys.len(),
     })?;
+    let has_identity = |key: &Protocol| key.preprocessed.iter().any(|one| one.is_identity().into());
+    if let Some(kind) = keys.iter().position(has_identity) {
+        return Err(AggregationError::EmptyColumn { kind });
+    }
     let loaded = key.loaded_preprocessed_as_witness(loader, false);
     let mut inputs: Vec<Scalar<G1Affine, E>> = Vec::new();
     for commitment in &loaded.preprocessed {

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 /// @title Decides proofs of one halo2 circuit: KZG on BN254, SHPLONK, Keccak transcript.
 /// @notice Answers true if `proof` shows that `inputs` satisfy the circuit, else false.
 /// @dev Written by quorate's prover::solidity; do not edit.
-/// Digest of the key description: 0xca94540e101767a12c078cc522cffe1cc0b87a02e4090fd606c5782243a131d4.
+/// Digest of the key description: 0xbab8fb7f9c3186e9b9bdf27443709998520de630d050f6b506ee6cc5f6ac70cf.
 /// The proof starts with the twelve limbs of an accumulator, the circuit's first public inputs, whose
 /// claim is decided together with the proof.
 /// Memory below holds the proof as it is hashed, so commitments and evaluations have fixed addresses;
@@ -141,7 +141,7 @@ contract FinalVerifier {
             let from := 0x0364
 
             // The key's digest and the public inputs: what both sides know.
-            mstore(0x0080, 0x1a88626ca1e1432297dfb26cabde9d276f969041752ae52ecf5c923e06f79901)
+            mstore(0x0080, 0x2e1d9292e2386652369aea10d47cf1148837841023177078867a6c9e61d4efef)
             calldatacopy(0x00a0, 0x01e4, 0x0180)
             calldatacopy(0x0220, inputs, 0x01a0)
             check_scalars(0x00a0, 0x03c0)
@@ -528,7 +528,7 @@ contract FinalVerifier {
                 {
                     let value := mload(0x0b20)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x092494d0fc8535ba05e91d5855d7daf4383def3b8b5e94d82d1e360c63984b99, 0x0f24d63b4dd2db6aa3707777213a0125b5757d5e382ce9aef497589dfc59c077, factor)
+                    add_fixed(0x0d5490e38923b687bfaca05d81289c90fd6a95fb09f9cf16113175d8e36a5148, 0x2a363db30f4aaccea954b488dfa64a58e80817047729baf5823703fb85d06b19, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 0
@@ -577,21 +577,21 @@ contract FinalVerifier {
                 {
                     let value := mload(0x0c20)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x1f589e00cfaeaea427e8bf5669c02058b1db29f9d7e37cb0aba6bb3368fde064, 0x0aa8791bb78132b8eb0435f3f07baaa1c1b5481370ef1a5545ef5052c37e0272, factor)
+                    add_fixed(0x19042487918ffa090d732e401896bfb553a762ae1e24bf5516e30bd1259ba558, 0x1f9e801d62e2e1ebb4f9ef56309d7394f96fa9941fac90f12813e5dc7cea3346, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 1
                 {
                     let value := mload(0x0c40)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x0ad0039a781583979d42e93d9c2fc3fb3783d7104c093228f5e5f61bdfde1205, 0x0dae4e435cb7be28845fdc0614a9786d98c5f0f79f417a039572ff889c311986, factor)
+                    add_fixed(0x2fab606551abe98872e341d34b8011d57e73fefb752727bd986ecd97b0f29b49, 0x1be30a0f70e664e930471fb8701098909fd95d488ad521c019d41e557887e304, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 2
                 {
                     let value := mload(0x0c60)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x14749321f2eaa3f1301224f492a4cb490ee224a4ca7e1caadc772ed5dab189c7, 0x16bf285f6a9eb2b50eddc5621a308ec306165a66d87eb954b93853dc108132fa, factor)
+                    add_fixed(0x26a3d95e53be776349930510541d245d3a1430916aa3be4aba2eccb40d8144b6, 0x0e43fd46d5b50cf511bda0fd149da9558212780c6215a764ba0dfc1ebbd6758f, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 3
