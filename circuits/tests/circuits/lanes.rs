@@ -4,10 +4,28 @@
 mod checker;
 #[path = "lanes/cost.rs"]
 mod cost;
+#[path = "lanes/dropped.rs"]
+mod dropped;
+#[path = "lanes/evaluator.rs"]
+mod evaluator;
 #[path = "lanes/forgeries.rs"]
 mod forgeries;
+#[path = "lanes/historic.rs"]
+mod historic;
+#[path = "lanes/idle.rs"]
+mod idle;
 #[path = "lanes/mutation.rs"]
 mod mutation;
+#[path = "lanes/random.rs"]
+mod random;
+#[path = "lanes/second.rs"]
+mod second;
+#[path = "lanes/selectors.rs"]
+mod selectors;
+#[path = "lanes/together.rs"]
+mod together;
+#[path = "lanes/wave.rs"]
+mod wave;
 
 use circuits::chunk::ChunkShape;
 use circuits::convert::to_circuit;
