@@ -2,6 +2,8 @@
 
 #[path = "lanes/checker.rs"]
 mod checker;
+#[path = "lanes/choices.rs"]
+mod choices;
 #[path = "lanes/cost.rs"]
 mod cost;
 #[path = "lanes/dropped.rs"]
@@ -12,12 +14,16 @@ mod evaluator;
 mod forgeries;
 #[path = "lanes/historic.rs"]
 mod historic;
+#[path = "lanes/honest.rs"]
+mod honest;
 #[path = "lanes/idle.rs"]
 mod idle;
 #[path = "lanes/mutation.rs"]
 mod mutation;
 #[path = "lanes/random.rs"]
 mod random;
+#[path = "lanes/refill.rs"]
+mod refill;
 #[path = "lanes/second.rs"]
 mod second;
 #[path = "lanes/selectors.rs"]

@@ -15,7 +15,8 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
 use super::evaluator::Broken;
-use super::wave::{Honest, Wave};
+use super::honest::Honest;
+use super::wave::Wave;
 use crate::signature::small_order;
 
 /// First cell of the steps, first of the windows.

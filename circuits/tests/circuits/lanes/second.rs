@@ -14,7 +14,9 @@ use circuits::window::invert_or_zero;
 use halo2curves::bn256::Fr;
 
 use super::evaluator::Broken;
-use super::wave::{Honest, Poison, Wave, count, leaf_rows, node_rows};
+use super::honest::Honest;
+use super::refill::{count, leaf_rows, node_rows};
+use super::wave::{Poison, Wave};
 
 /// Columns of the second phase.
 const MEMORY: usize = WIDTH;

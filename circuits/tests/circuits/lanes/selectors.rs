@@ -14,8 +14,10 @@ use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
 use super::evaluator::Evaluator;
+use super::honest::Honest;
+use super::refill::{count, leaf_rows, node_rows};
 use super::second::{opened, permute};
-use super::wave::{Honest, Wave, count, leaf_rows, node_rows};
+use super::wave::Wave;
 use super::{idle, second};
 use crate::chunk::every_witness;
 

@@ -9,10 +9,12 @@ use circuits::trace::{At, at};
 use halo2curves::bn256::Fr;
 
 use super::dropped::witnesses;
+use super::honest::Honest;
 use super::idle::Idle;
+use super::refill::leaf_rows;
 use super::second::opened;
 use super::selectors::{constraint, with_empty_leaf};
-use super::wave::{Honest, Wave, leaf_rows};
+use super::wave::Wave;
 
 /// The constraints that a forgery breaks, by name, each once.
 fn broken(honest: &Honest, dropped: &[&str], pins: &[(At, Fr)]) -> Vec<String> {

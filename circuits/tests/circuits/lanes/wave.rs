@@ -10,232 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use circuits::chunk::Cell;
 use circuits::convert::{bits, from_u128, limbs, power_of_two};
-use circuits::gadgets::edwards::Point;
-use circuits::gadgets::poseidon::{self, LIVE, OUT, Spread, schedule};
-use circuits::gadgets::signature::SignatureValues;
-use circuits::lanes::layout::{
-    BYTES, COUNTS, Extra, HASH3, HASH3_STARTS, HASH6, HASH6_STARTS, Named, ROWS, TREE_SPARE, WIDTH,
-    leaves, place,
-};
-use circuits::lanes::tree::{INDEX, ON, PLACE, WRITTEN, flag, leaf_row, node_row, nodes};
-use circuits::lanes::{LaneCircuit, LaneShape, bytes, ladder};
-use circuits::trace::{At, Block, Trace, at};
-use circuits::window::{Pos, invert_or_zero, pos};
-use halo2_proofs::plonk::Expression;
+use circuits::gadgets::poseidon::{LIVE, schedule};
+use circuits::lanes::layout::{Extra, LADDER, Named, ROWS, TREE_SPARE, place};
+use circuits::lanes::tree::{ON, PLACE};
+use circuits::trace::{At, Trace, at};
+use circuits::window::invert_or_zero;
 use halo2curves::bn256::Fr;
 use protocol::params::{BURN_NUMERATOR, BURN_SHIFT};
-use protocol::signature::SecretKey;
-use protocol::witness::ChunkWitness;
 
-use super::checker::challenges;
-use super::evaluator::{Broken, Evaluator};
+use super::evaluator::Broken;
+use super::honest::{Honest, Rule, accesses, below, calls, comparison, fits, target};
 use super::idle::output;
-use super::shape;
-use crate::checker::queries;
-use crate::ledger::secret;
+use super::refill::{false_permutation, leaf_rows};
 
 /// Times a slot is computed again before its wave counts as lost.
 const ROUNDS: usize = 4;
-
-/// Cells before an access, cells after it, and the fields that the first are made of.
-struct Access {
-    index: Cell,
-    before: [Named; 5],
-    after: [Named; 5],
-    fields: [Cell; 5],
-    time: Extra,
-    age: Extra,
-}
-
-fn accesses() -> [Access; 3] {
-    use Cell::*;
-    let rules = |cells: [Cell; 5]| cells.map(Named::Rule);
-    let (x3, y3) = (Extra::X3.into(), Extra::Y3.into());
-    [
-        Access {
-            index: Index1,
-            before: rules([X1, Y1, Meta1, Holdings1, Live1]),
-            after: rules([X1After, Y1After, Meta1After, Holdings1After, Live1]),
-            fields: [Owner1, Token1, Nonce1, Balance1, Lock1],
-            time: Extra::Time1,
-            age: Extra::Age1,
-        },
-        Access {
-            index: Index2,
-            before: rules([X2, Y2, Meta2, Holdings2, Live2]),
-            after: rules([X2After, Y2After, Meta2After, Holdings2After, Live2After]),
-            fields: [Owner2, Token2, Nonce2, Balance2, Lock2],
-            time: Extra::Time2,
-            age: Extra::Age2,
-        },
-        Access {
-            index: Index3,
-            before: [x3, y3, Meta3.into(), Holdings3.into(), Live3.into()],
-            after: [x3, y3, Meta3.into(), Holdings3After.into(), Live3.into()],
-            fields: [Owner3, Token3, Nonce3, Balance3, Lock3],
-            time: Extra::Time3,
-            age: Extra::Age3,
-        },
-    ]
-}
-
-/// Hashes that the rules may ask for: inputs, hash, and the flags of which one asks (in a first slot also `not IsNoop`).
-type Call = (Vec<Named>, Named, &'static [Cell]);
-
-fn calls() -> Vec<Call> {
-    use Cell::*;
-    const SIGNED: &[Cell] = &[
-        IsTransfer,
-        IsNew,
-        IsWithdraw,
-        IsChangeKey,
-        IsLock,
-        IsBidPay,
-        IsBidBurn,
-    ];
-    let call = |inputs: &[Cell], hash: Cell, flags: &'static [Cell]| {
-        let inputs = inputs.iter().map(|cell| Named::Rule(*cell)).collect();
-        (inputs, Named::Rule(hash), flags)
-    };
-    let challenge = vec![
-        Extra::R8x.into(),
-        Extra::R8y.into(),
-        SignatureX.into(),
-        SignatureY.into(),
-        SignatureMessage.into(),
-    ];
-    vec![
-        call(&[H, Place00, Place01, Place02, Place03], Hash0, &[]),
-        call(
-            &[Domain, Message1, Message2, Message3, Message4],
-            Message,
-            SIGNED,
-        ),
-        (challenge, Extra::Challenge.into(), SIGNED),
-        call(
-            &[After0, Place10, Place11, Place12, Place13],
-            Hash1,
-            &[IsNew, IsChangeKey, IsLock, IsBidPay, IsBidBurn, IsInbox],
-        ),
-        call(
-            &[After1, Place20, Place21, Place22, Place23],
-            Hash2,
-            &[IsInbox, IsWithdraw],
-        ),
-        call(&[KeyX, KeyY], KeyDigest, &[IsNew, IsChangeKey]),
-        call(&[GroupStart, Message], GroupStep, &[InGroup]),
-        call(&[GroupStep, GroupNumber], GroupClose, &[IsLast]),
-    ]
-}
-
-/// An honest trace to start from.
-pub(crate) struct Honest {
-    pub(crate) name: String,
-    pub(crate) shape: LaneShape,
-    pub(crate) circuit: LaneCircuit,
-    pub(crate) evaluator: Evaluator,
-    /// Slots that the witness fills; the others are idle.
-    pub(crate) filled: usize,
-    /// Constraints of each gate, in order.
-    gates: BTreeMap<String, Vec<usize>>,
-    rules: Vec<Rule>,
-}
-
-/// What a wave does about a constraint of the rules.
-struct Rule {
-    number: usize,
-    name: String,
-    /// The cell that it defines.
-    target: Option<Pos>,
-    /// Inverses that it pins down: what each is the inverse of, and its place.
-    inverses: Vec<(Expression<Fr>, Pos)>,
-    reads: Vec<(usize, i32)>,
-}
-
-impl Honest {
-    pub(crate) fn new(name: &str, witness: &ChunkWitness) -> Self {
-        let shape = shape(witness);
-        let (circuit, ..) = shape.fill(witness).expect("there is room");
-        Self::from(name, shape, circuit, 2 * witness.pairs.len())
-    }
-
-    fn from(name: &str, shape: LaneShape, circuit: LaneCircuit, filled: usize) -> Self {
-        let evaluator = Evaluator::new(&circuit, shape.rows());
-        let mut gates: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (number, constraint) in evaluator.names().iter().enumerate() {
-            let gate = constraint.split(": ").next().unwrap_or_default();
-            gates.entry(gate.to_owned()).or_default().push(number);
-        }
-        let rule = |number: &usize| {
-            let demand = evaluator.demand(*number);
-            let name = evaluator.names()[*number].trim_start_matches("rules: ");
-            Rule {
-                number: *number,
-                name: name.split(" #").next().unwrap_or_default().to_owned(),
-                target: target(demand),
-                inverses: inverses(demand),
-                reads: queries(demand),
-            }
-        };
-        let rules = gates["rules"].iter().map(rule).collect();
-        Self {
-            name: name.to_owned(),
-            shape,
-            circuit,
-            evaluator,
-            filled,
-            gates,
-            rules,
-        }
-    }
-
-    /// The same circuit and trace, to change.
-    pub(crate) fn of(other: &Honest) -> Self {
-        Self::from(
-            &other.name,
-            other.shape,
-            other.circuit.clone(),
-            other.filled,
-        )
-    }
-
-    pub(crate) fn trace(&self) -> &Trace {
-        self.circuit.trace().expect("it has a trace")
-    }
-
-    /// Constraints of a gate.
-    pub(crate) fn gate(&self, name: &str) -> &[usize] {
-        self.gates.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    pub(crate) fn end(&self) -> usize {
-        self.shape.slot_row(2 * self.shape.pairs)
-    }
-
-    /// A trace of the first phase with honest products.
-    pub(crate) fn complete(&self, trace: Trace) -> Trace {
-        let mut circuit = self.circuit.clone();
-        *circuit.trace_mut().expect("it has a trace") = trace;
-        circuit.complete(challenges()).expect("it has a trace")
-    }
-
-    /// Everything that a trace of the first phase breaks, products computed honestly: at the ends, and around cells that are
-    /// not those of the honest trace.
-    pub(crate) fn broken(&self, trace: Trace) -> Vec<Broken> {
-        let mut changed: BTreeSet<usize> = [0, self.end() / ROWS].into();
-        for (old, new) in self.trace().columns().iter().zip(trace.columns()) {
-            for (row, (old, new)) in old.iter().zip(new).enumerate() {
-                if old != new {
-                    let block = row / ROWS;
-                    changed.extend(block.saturating_sub(1)..=block + 1);
-                }
-            }
-        }
-        let whole = self.complete(trace);
-        self.evaluator
-            .broken_in(&whole, |row| changed.contains(&(row / ROWS)))
-    }
-}
 
 /// A permutation with an error, from cell `index` on: of a call of a slot, or of a row of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,15 +42,15 @@ pub(crate) enum Poison {
 
 /// A forgery in the making.
 pub(crate) struct Wave<'a> {
-    honest: &'a Honest,
+    pub(super) honest: &'a Honest,
     pub(crate) trace: Trace,
-    pinned: BTreeSet<At>,
+    pub(super) pinned: BTreeSet<At>,
     dropped: Vec<usize>,
-    poison: Option<Poison>,
+    pub(super) poison: Option<Poison>,
     /// A slot whose clock is 0.
     stopped: Option<usize>,
     /// Slots whose rules have changed cells.
-    touched: BTreeSet<usize>,
+    pub(super) touched: BTreeSet<usize>,
 }
 
 impl<'a> Wave<'a> {
@@ -304,7 +93,7 @@ impl<'a> Wave<'a> {
         self
     }
 
-    fn clock(&self, slot: usize) -> u64 {
+    pub(super) fn clock(&self, slot: usize) -> u64 {
         match self.stopped {
             Some(stopped) if stopped == slot => 0,
             _ => 3 * slot as u64,
@@ -343,7 +132,7 @@ impl<'a> Wave<'a> {
         (self.trace, broken)
     }
 
-    fn set(&mut self, cell: At, value: Fr) -> bool {
+    pub(super) fn set(&mut self, cell: At, value: Fr) -> bool {
         if self.pinned.contains(&cell) || self.trace.get(cell) == value {
             return false;
         }
@@ -351,30 +140,30 @@ impl<'a> Wave<'a> {
         true
     }
 
-    fn cell(&self, slot: usize, name: impl Into<Named>) -> At {
+    pub(super) fn cell(&self, slot: usize, name: impl Into<Named>) -> At {
         self.honest.shape.cell(slot, name)
     }
 
-    fn get(&self, slot: usize, name: impl Into<Named>) -> Fr {
+    pub(super) fn get(&self, slot: usize, name: impl Into<Named>) -> Fr {
         self.trace.get(self.cell(slot, name))
     }
 
-    fn put(&mut self, slot: usize, name: impl Into<Named>, value: Fr) -> bool {
+    pub(super) fn put(&mut self, slot: usize, name: impl Into<Named>, value: Fr) -> bool {
         let cell = self.cell(slot, name);
         self.set(cell, value)
     }
 
-    fn is_dropped(&self, constraint: usize) -> bool {
+    pub(super) fn is_dropped(&self, constraint: usize) -> bool {
         self.dropped.contains(&constraint)
     }
 
-    fn value(&self, constraint: usize, row: usize) -> Fr {
+    pub(super) fn value(&self, constraint: usize, row: usize) -> Fr {
         let demand = self.honest.evaluator.demand(constraint);
         self.honest.evaluator.evaluate(demand, &self.trace, row)
     }
 
     /// Writes the cell of `cell = value`.
-    fn define(&mut self, constraint: usize, row: usize) -> bool {
+    pub(super) fn define(&mut self, constraint: usize, row: usize) -> bool {
         let target = target(self.honest.evaluator.demand(constraint));
         let Some(target) = target.filter(|_| !self.is_dropped(constraint)) else {
             return false;
@@ -382,7 +171,7 @@ impl<'a> Wave<'a> {
         self.write(constraint, below(target, row), row)
     }
 
-    fn write(&mut self, constraint: usize, target: At, row: usize) -> bool {
+    pub(super) fn write(&mut self, constraint: usize, target: At, row: usize) -> bool {
         if self.pinned.contains(&target) {
             return false;
         }
@@ -390,7 +179,7 @@ impl<'a> Wave<'a> {
         value != Fr::zero() && self.set(target, self.trace.get(target) - value)
     }
 
-    fn slots(&mut self) {
+    pub(super) fn slots(&mut self) {
         let mut memory = self.memory();
         let seeded = self.touched.first().copied().unwrap_or_default();
         for slot in 0..2 * self.honest.shape.pairs {
@@ -419,14 +208,14 @@ impl<'a> Wave<'a> {
     }
 
     /// Whether the rules of the slots so far break nothing but what was dropped.
-    fn is_promising(&self) -> bool {
+    pub(super) fn is_promising(&self) -> bool {
         let broken = self.broken_rules();
         broken
             .iter()
             .all(|broken| self.dropped.contains(&broken.constraint))
     }
 
-    fn partner(&mut self, slot: usize) -> bool {
+    pub(super) fn partner(&mut self, slot: usize) -> bool {
         use Cell::{IsNoop, PartnerBits, PartnerNoop, SlotBits};
         let mut changed = false;
         let gate = self.honest.gate("slot");
@@ -443,7 +232,7 @@ impl<'a> Wave<'a> {
         changed
     }
 
-    fn threads(&mut self, slot: usize) -> bool {
+    pub(super) fn threads(&mut self, slot: usize) -> bool {
         let row = self.honest.shape.slot_row(slot);
         let mut changed = false;
         for number in self.honest.gate("slot") {
@@ -459,7 +248,7 @@ impl<'a> Wave<'a> {
     }
 
     /// Opened leaves by index: fields, live flag, and the time of the last write.
-    fn memory(&self) -> BTreeMap<u64, ([Fr; 5], u64)> {
+    pub(super) fn memory(&self) -> BTreeMap<u64, ([Fr; 5], u64)> {
         let mut memory = BTreeMap::new();
         for row in self.leaf_rows() {
             if self.trace.get(at(ON, row)) == Fr::one() {
@@ -475,7 +264,7 @@ impl<'a> Wave<'a> {
     }
 
     /// What the slot's accesses find, each after those before it.
-    fn reads(&mut self, slot: usize, memory: &BTreeMap<u64, ([Fr; 5], u64)>) -> bool {
+    pub(super) fn reads(&mut self, slot: usize, memory: &BTreeMap<u64, ([Fr; 5], u64)>) -> bool {
         let (mut local, mut changed) = (memory.clone(), false);
         for (i, access) in accesses().into_iter().enumerate() {
             let index = limbs(self.get(slot, access.index))[0];
@@ -509,7 +298,7 @@ impl<'a> Wave<'a> {
         changed
     }
 
-    fn writes(&self, slot: usize, memory: &mut BTreeMap<u64, ([Fr; 5], u64)>) {
+    pub(super) fn writes(&self, slot: usize, memory: &mut BTreeMap<u64, ([Fr; 5], u64)>) {
         for (i, access) in accesses().into_iter().enumerate() {
             let index = limbs(self.get(slot, access.index))[0];
             let after = access.after.map(|name| self.get(slot, name));
@@ -518,7 +307,7 @@ impl<'a> Wave<'a> {
     }
 
     /// The rules of a slot, in order.
-    fn rules(&mut self, slot: usize) {
+    pub(super) fn rules(&mut self, slot: usize) {
         let honest = self.honest;
         let row = honest.shape.slot_row(slot);
         let nonce = limbs(self.get(slot, Cell::Nonce1));
@@ -549,7 +338,7 @@ impl<'a> Wave<'a> {
     }
 
     /// Cells that constraints pin down only indirectly, before the rule that first reads them.
-    fn hint(&mut self, slot: usize, rule: &str) {
+    pub(super) fn hint(&mut self, slot: usize, rule: &str) {
         use Cell::*;
         match rule {
             "PhaseNone is boolean" => {
@@ -584,7 +373,7 @@ impl<'a> Wave<'a> {
         }
     }
 
-    fn hash(&mut self, slot: usize, call: usize) {
+    pub(super) fn hash(&mut self, slot: usize, call: usize) {
         let (inputs, hash, _) = &calls()[call];
         let values: Vec<Fr> = inputs.iter().map(|name| self.get(slot, *name)).collect();
         let value = self.permutation(slot, call, &values).1;
@@ -592,7 +381,7 @@ impl<'a> Wave<'a> {
     }
 
     /// The cells of a call's permutation and its hash, with the error if it is the poisoned one.
-    fn permutation(&self, slot: usize, call: usize, inputs: &[Fr]) -> (Vec<Fr>, Fr) {
+    pub(super) fn permutation(&self, slot: usize, call: usize, inputs: &[Fr]) -> (Vec<Fr>, Fr) {
         match self.poison {
             Some(Poison::Call {
                 slot: poisoned,
@@ -604,7 +393,7 @@ impl<'a> Wave<'a> {
     }
 
     /// A broken demand without a cell of its own is met by an input that nothing else defines.
-    fn solve(&mut self, slot: usize, rule: &Rule, row: usize) {
+    pub(super) fn solve(&mut self, slot: usize, rule: &Rule, row: usize) {
         use Cell::*;
         const INPUTS: [Cell; 14] = [
             SignatureMessage,
@@ -646,7 +435,7 @@ impl<'a> Wave<'a> {
         }
     }
 
-    fn broken_rules(&self) -> Vec<Broken> {
+    pub(super) fn broken_rules(&self) -> Vec<Broken> {
         let first_rows: BTreeSet<usize> = (self.touched.iter())
             .map(|slot| self.honest.shape.slot_row(*slot))
             .collect();
@@ -664,29 +453,6 @@ impl<'a> Wave<'a> {
         broken
     }
 
-    /// Signs again where key or message changed.
-    fn sign(&mut self) {
-        for slot in self.touched.clone() {
-            let [x, y, message] = [Cell::SignatureX, Cell::SignatureY, Cell::SignatureMessage]
-                .map(|name| self.get(slot, name));
-            let before = [Cell::SignatureX, Cell::SignatureY, Cell::SignatureMessage]
-                .map(|name| self.honest.trace().get(self.cell(slot, name)));
-            let is_forged = self
-                .pinned
-                .iter()
-                .any(|cell| cell.row / ROWS == slot + 1 && (104..171).contains(&cell.column));
-            if [x, y, message] == before || is_forged {
-                continue;
-            }
-            let Some(values) = signature(Point { x, y }, message) else {
-                continue;
-            };
-            let mut block = Block::wide(ROWS, WIDTH);
-            let _ = ladder::assign(&mut block, &values, |c| ladder::split(c, values.response));
-            self.ladder(slot, &block);
-        }
-    }
-
     /// Writes the output cell of an equation of the ladder; inverses as hints.
     pub(crate) fn solve_ladder(&mut self, constraint: usize, row: usize) {
         let name = &self.honest.evaluator.names()[constraint];
@@ -699,7 +465,7 @@ impl<'a> Wave<'a> {
             return;
         }
         if name.contains("v is not 0") {
-            let value = invert_or_zero(self.trace.get(at(113, row)));
+            let value = invert_or_zero(self.trace.get(at(LADDER + 9, row)));
             self.put(row / ROWS - 1, Extra::VInverse, value);
             return;
         }
@@ -715,344 +481,4 @@ impl<'a> Wave<'a> {
         let solved = at_zero * invert_or_zero(at_zero - at_one);
         self.trace.set(cell, solved);
     }
-
-    /// Takes ladder and signature cells from a block.
-    pub(crate) fn ladder(&mut self, slot: usize, block: &Block) {
-        let first = self.honest.shape.slot_row(slot);
-        for row in 0..ROWS {
-            for column in 104..171 {
-                self.set(at(column, first + row), block.get(at(column, row)));
-            }
-        }
-        let cells = Extra::ALL[..=Extra::E4y as usize].iter();
-        for name in cells.copied().map(Named::Extra) {
-            let here = place(name);
-            let value = block.get(at(here.column, here.rotation as usize));
-            self.put(slot, name, value);
-        }
-    }
-
-    /// Opened leaves as they were last written, and all nodes above them.
-    fn tree(&mut self) {
-        let memory = {
-            let mut memory = self.memory();
-            for slot in 0..2 * self.honest.shape.pairs {
-                self.writes(slot, &mut memory);
-            }
-            memory
-        };
-        let mut made: BTreeMap<(u64, u64), [Fr; 2]> = BTreeMap::new();
-        for row in self.leaf_rows() {
-            if self.trace.get(at(ON, row)) != Fr::one() {
-                continue;
-            }
-            let index = limbs(self.trace.get(at(PLACE, row)))[0];
-            if let Some((fields, written)) = memory.get(&index) {
-                for (column, value) in [0, 1, 2, 3, LIVE].into_iter().zip(fields) {
-                    self.set(at(column, row + 1), *value);
-                }
-                self.set(at(WRITTEN, row + 1), Fr::from(*written));
-            }
-            made.insert(
-                (0, index),
-                [0, 1].map(|side| self.permute(row + side, true)),
-            );
-        }
-        let mut rows: Vec<(u64, u64, usize)> = node_rows(&self.honest.shape)
-            .into_iter()
-            .filter(|row| self.trace.get(at(ON, *row)) == Fr::one())
-            .map(|row| {
-                let number = |cell: At| limbs(self.trace.get(cell))[0];
-                (number(at(INDEX, row + 1)), number(at(INDEX, row)), row)
-            })
-            .collect();
-        rows.sort_unstable();
-        for (level, index, row) in rows {
-            for j in 0..4 {
-                let place = flag(j);
-                let opened = at(
-                    place.column,
-                    (row + 1).wrapping_add_signed(place.rotation as isize),
-                );
-                if self.trace.get(opened) != Fr::one() {
-                    continue;
-                }
-                let child = made
-                    .get(&(level.wrapping_sub(1), 4 * index + j as u64))
-                    .copied();
-                for (side, value) in child.into_iter().flatten().enumerate() {
-                    self.set(at(j, row + side), value);
-                }
-            }
-            made.insert(
-                (level, index),
-                [0, 1].map(|side| self.permute(row + side, false)),
-            );
-        }
-        if let Some(roots) = made.get(&(16, 0)).copied() {
-            let root = place(Cell::RootAfter);
-            for (row, value) in [0, self.honest.end()].into_iter().zip(roots) {
-                self.set(at(root.column, row + root.rotation as usize), value);
-            }
-        }
-    }
-
-    /// Fills a row of the tree from its inputs; returns its value.
-    fn permute(&mut self, row: usize, is_leaf: bool) -> Fr {
-        let inputs: Vec<Fr> = (0..4)
-            .map(|column| self.trace.get(at(column, row)))
-            .collect();
-        let (cells, mut hash) = match self.poison {
-            Some(Poison::Tree {
-                row: poisoned,
-                index,
-            }) if poisoned == row => false_permutation(&inputs, index),
-            _ => schedule(5).run(&inputs),
-        };
-        for (index, value) in cells.iter().enumerate().skip(4) {
-            self.set(at(poseidon::INTERNAL + index - 4, row), *value);
-        }
-        if is_leaf {
-            hash *= self.trace.get(at(LIVE, row));
-        }
-        self.set(at(OUT, row), hash);
-        self.trace.get(at(OUT, row))
-    }
-
-    /// The block of an end: what is threaded to it, packings, digest.
-    fn end_block(&mut self, row: usize) {
-        let honest = self.honest;
-        let gate = if row == 0 { "start" } else { "end" };
-        for constraint in honest.gate(gate) {
-            self.define(*constraint, row);
-        }
-        let packings = honest.gate("ends");
-        for start in &HASH6_STARTS[..2] {
-            for constraint in packings {
-                self.define(*constraint, row);
-            }
-            let first = row + start;
-            let inputs: Vec<Fr> = (0..5)
-                .map(|i| HASH6.input(i))
-                .map(|place| {
-                    self.trace
-                        .get(at(place.column, first + place.rotation as usize))
-                })
-                .collect();
-            let (cells, digest) = schedule(6).run(&inputs);
-            self.spread(HASH6, first, cells, digest);
-        }
-    }
-
-    fn spread(&mut self, spread: Spread, first: usize, cells: Vec<Fr>, hash: Fr) {
-        let inputs = spread.width - 1;
-        for (index, value) in cells.into_iter().chain([hash]).enumerate() {
-            let cell = at(
-                spread.first + index % spread.across,
-                first + index / spread.across,
-            );
-            if index >= inputs || self.trace.get(cell) != value {
-                self.set(cell, value);
-            }
-        }
-    }
-
-    /// Answers what the slots ask, in their order.
-    fn answers(&mut self) {
-        let mut asked: [Vec<(Vec<Fr>, Fr, Fr)>; 2] = Default::default();
-        for slot in 0..2 * self.honest.shape.pairs {
-            for (call, (inputs, hash, flags)) in calls().into_iter().enumerate() {
-                let on: Fr = flags.iter().map(|flag| self.get(slot, *flag)).sum();
-                let is_active = slot % 2 == 0 && self.get(slot, Cell::IsNoop) == Fr::zero();
-                if on == Fr::zero() && !(flags.is_empty() && is_active) {
-                    continue;
-                }
-                let values: Vec<Fr> = inputs.iter().map(|name| self.get(slot, *name)).collect();
-                let (cells, value) = self.permutation(slot, call, &values);
-                if call == 2 {
-                    self.put(slot, hash, value);
-                }
-                let on = if flags.is_empty() { Fr::one() } else { on };
-                asked[usize::from(values.len() == 2)].push((cells, value, on));
-            }
-        }
-        for ((spread, starts), asked) in [(HASH6, &HASH6_STARTS[..]), (HASH3, &HASH3_STARTS[..])]
-            .into_iter()
-            .zip(asked)
-        {
-            let capacity = 2 * self.honest.shape.pairs * starts.len();
-            let idle = schedule(spread.width).run(&vec![Fr::zero(); spread.width - 1]);
-            for number in 0..capacity {
-                let row = self.honest.shape.slot_row(number / starts.len())
-                    + starts[number % starts.len()];
-                let (cells, hash, on) = match asked.get(number) {
-                    Some((cells, hash, on)) => (cells.clone(), *hash, *on),
-                    None => (idle.0.clone(), idle.1, Fr::zero()),
-                };
-                self.spread(spread, row, cells, hash);
-                let flag = spread.spare();
-                self.set(at(flag.column, row + flag.rotation as usize), on);
-            }
-        }
-    }
-
-    /// Bytes of all blocks that have any, and how often each occurs.
-    fn bytes(&mut self) {
-        for first in (0..self.honest.end()).step_by(ROWS) {
-            let mut block = Block::wide(ROWS, WIDTH);
-            for row in 0..ROWS {
-                for column in COUNTS + 1..WIDTH {
-                    block.set(at(column, row), self.trace.get(at(column, first + row)));
-                }
-            }
-            let _ = bytes::assign(&mut block); // what does not fit is seen as its bytes
-            for row in 0..ROWS {
-                for column in BYTES..COUNTS {
-                    self.set(at(column, first + row), block.get(at(column, row)));
-                }
-            }
-        }
-        count(&mut self.trace, self.honest.end());
-    }
-}
-
-/// Counts the bytes of the rows below `rows`.
-pub(crate) fn count(trace: &mut Trace, rows: usize) {
-    let mut counts = [0_u64; bytes::TABLE];
-    for column in BYTES..BYTES + bytes::ACROSS {
-        for row in 0..rows {
-            let value = limbs(trace.get(at(column, row)));
-            let is_byte = value[1..] == [0; 3] && value[0] < bytes::TABLE as u64;
-            if is_byte {
-                counts[value[0] as usize] += 1;
-            }
-        }
-    }
-    for (row, count) in counts.into_iter().enumerate() {
-        trace.set(at(COUNTS, row), Fr::from(count));
-    }
-}
-
-/// First rows of the places for leaves.
-pub(crate) fn leaf_rows(shape: &LaneShape) -> Vec<usize> {
-    (0..2 * shape.pairs)
-        .flat_map(|slot| (0..leaves(slot)).map(move |i| (slot, i)))
-        .map(|(slot, i)| shape.slot_row(slot) + leaf_row(i))
-        .collect()
-}
-
-/// First rows of the places for nodes.
-pub(crate) fn node_rows(shape: &LaneShape) -> Vec<usize> {
-    (0..2 * shape.pairs)
-        .flat_map(|slot| (0..nodes(slot)).map(move |i| (slot, i)))
-        .map(|(slot, i)| shape.slot_row(slot) + node_row(slot, i))
-        .collect()
-}
-
-/// A permutation whose cell `index` is one too large, and everything after it computed from that.
-pub(crate) fn false_permutation(inputs: &[Fr], index: usize) -> (Vec<Fr>, Fr) {
-    let schedule = schedule(inputs.len() + 1);
-    let mut cells = inputs.to_vec();
-    for number in inputs.len()..schedule.cells() {
-        let known = cells.clone();
-        let error = Fr::from(u64::from(number == index));
-        cells.push(schedule.next::<Fr>(number, &|i| known[i]) + error);
-    }
-    let error = Fr::from(u64::from(schedule.cells() == index));
-    let hash = schedule.output::<Fr>(&|i| cells[i]) + error;
-    (cells, hash)
-}
-
-/// The cell of `cell = value`.
-fn target(demand: &Expression<Fr>) -> Option<Pos> {
-    let Expression::Sum(left, right) = demand else {
-        return None;
-    };
-    match (left.as_ref(), right.as_ref()) {
-        (Expression::Advice(query), Expression::Negated(_)) => {
-            Some(pos(query.rotation().0, query.column_index()))
-        }
-        _ => None,
-    }
-}
-
-/// A place counted from a row.
-fn below(place: Pos, row: usize) -> At {
-    at(
-        place.column,
-        row.wrapping_add_signed(place.rotation as isize),
-    )
-}
-
-/// Flag, distance and its bits, of a comparison.
-fn comparison(rule: &str) -> Option<(Cell, Cell, usize)> {
-    match rule {
-        "locked" => Some((Cell::IsLocked, Cell::LockDistance, 64)),
-        "bid floor" => Some((Cell::AboveFloor, Cell::FloorDistance, 120)),
-        "enough" => Some((Cell::IsEnough, Cell::EnoughDistance, 120)),
-        "room" => Some((Cell::HasRoom, Cell::RoomDistance, 120)),
-        _ => None,
-    }
-}
-
-fn fits(value: Fr, width: usize) -> bool {
-    let value = limbs(value);
-    (width..256)
-        .step_by(32)
-        .all(|start| bits(&value, start, 32.min(256 - start)) == 0)
-}
-
-/// Products with a cell that is nothing but an inverse: the other factor, and the cell.
-fn inverses(demand: &Expression<Fr>) -> Vec<(Expression<Fr>, Pos)> {
-    use Cell::*;
-    const INVERSES: [Cell; 10] = [
-        UnknownInverse,
-        FeeCountInverse,
-        FeeInverse,
-        OpenInverse,
-        OwnerInverse,
-        TokenInverse,
-        Token2Inverse,
-        NewOwnerInverse,
-        SpaceInverse,
-        NonceInverse,
-    ];
-    match demand {
-        Expression::Product(left, right) => {
-            if let Expression::Advice(query) = right.as_ref() {
-                let cell = pos(query.rotation().0, query.column_index());
-                if INVERSES.iter().any(|name| place(*name) == cell) {
-                    return vec![(left.as_ref().clone(), cell)];
-                }
-            }
-            [inverses(left), inverses(right)].concat()
-        }
-        Expression::Sum(left, right) => [inverses(left), inverses(right)].concat(),
-        Expression::Negated(inner) | Expression::Scaled(inner, _) => inverses(inner),
-        _ => Vec::new(),
-    }
-}
-
-/// A signature by a key of the ledger.
-fn signature(key: Point<Fr>, message: Fr) -> Option<SignatureValues> {
-    use circuits::convert::{to_circuit, to_native};
-    let owner: SecretKey = (0..6).map(secret).find(|secret| {
-        let point = secret.public().point();
-        (to_circuit(point.x()), to_circuit(point.y())) == (key.x, key.y)
-    })?;
-    let signed = owner.sign(&to_native(message));
-    let mut response = [0; 4];
-    for (limb, chunk) in response.iter_mut().zip(signed.s().chunks_exact(8)) {
-        *limb = u64::from_le_bytes(chunk.try_into().ok()?);
-    }
-    let r8 = signed.r8();
-    Some(SignatureValues {
-        key,
-        commitment: Point {
-            x: to_circuit(r8.x()),
-            y: to_circuit(r8.y()),
-        },
-        response: Fr::from_raw(response),
-        message,
-    })
 }
