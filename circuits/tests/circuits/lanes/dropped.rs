@@ -36,10 +36,9 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/needed-lanes.t
 /// `make test` forges against one constraint in so many.
 const SAMPLED: usize = 8;
 /// Constraints that no forgery needs, each with its reason in the golden file.
-const SIGNED_OFF_MAX: usize = 30;
-
+const SIGNED_OFF_MAX: usize = 23;
 /// Constraints for which neither a forgery nor a proof that others imply them was found.
-const OPEN_MAX: usize = 20;
+const OPEN_MAX: usize = 8;
 /// Seconds that a search for one constraint may take.
 const SECONDS_MAX: u64 = 60;
 
@@ -327,7 +326,9 @@ fn every_constraint_of_the_lanes_is_needed_or_signed_off() {
     let (signed_off, open) = (count("signed off"), count("open"));
     assert!(signed_off <= SIGNED_OFF_MAX, "{signed_off}");
     assert!(open <= OPEN_MAX, "{open}");
-    let sampled = if soak(1) > 1 { 1 } else { SAMPLED };
+    assert_eq!(count("forged") + signed_off + open, lines.len());
+    let is_whole = soak(1) > 1 || std::env::var_os("UPDATE_GOLDEN").is_some();
+    let sampled = if is_whole { 1 } else { SAMPLED };
     let unshown: Vec<&String> = names
         .par_iter()
         .enumerate()

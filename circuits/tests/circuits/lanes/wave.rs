@@ -314,10 +314,13 @@ impl<'a> Wave<'a> {
         self.put(slot, Cell::NonceLow, Fr::from(bits(&nonce, 0, 4)));
         self.put(slot, Cell::NonceHigh, Fr::from(bits(&nonce, 4, 58)));
         for rule in &honest.rules {
+            // a dropped rule says nothing, but the phase's flags are found where the first of them is first read
+            if rule.name.starts_with("Phase") || !self.is_dropped(rule.number) {
+                self.hint(slot, &rule.name);
+            }
             if self.is_dropped(rule.number) {
                 continue;
             }
-            self.hint(slot, &rule.name);
             for (factor, inverse) in &rule.inverses {
                 let value = honest.evaluator.evaluate(factor, &self.trace, row);
                 self.set(below(*inverse, row), invert_or_zero(value));
