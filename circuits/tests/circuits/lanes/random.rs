@@ -144,7 +144,7 @@ impl Change {
             .filter(|i| executed.accesses[*i].after.is_some())
             .collect();
         let access = written.choose(rng).copied();
-        match (rng.gen_range(0..14), access) {
+        match (rng.gen_range(0..15), access) {
             (0 | 1, Some(i)) => Change::Balance(i, rng.r#gen()),
             (2, Some(i)) => Change::Nonce(i),
             (3, Some(i)) => Change::Lock(i),
