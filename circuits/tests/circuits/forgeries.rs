@@ -86,7 +86,19 @@ fn request(kind: InboxKind) -> InboxRequest {
 }
 
 /// `(name, expected complaint, witness)`.
-type Case = (&'static str, &'static str, ChunkWitness);
+pub(crate) type Case = (&'static str, &'static str, ChunkWitness);
+
+/// Every forgery of this module.
+pub(crate) fn cases() -> Vec<Case> {
+    [
+        broken_rules(),
+        false_effects(),
+        out_of_order(),
+        bent_items(),
+        false_words(),
+    ]
+    .concat()
+}
 
 fn refused(cases: Vec<Case>) {
     let mut failures = Vec::new();
@@ -116,6 +128,10 @@ fn the_forger_is_consistent_when_it_forges_nothing() {
 
 #[test]
 fn signed_operations_that_break_a_rule_are_refused() {
+    refused(broken_rules());
+}
+
+fn broken_rules() -> Vec<Case> {
     let expired = sign(Transaction {
         valid_until: Height(START_HEIGHT),
         ..base()
@@ -168,7 +184,7 @@ fn signed_operations_that_break_a_rule_are_refused() {
         })
     };
     let height = START_HEIGHT + 1;
-    refused(vec![
+    vec![
         (
             "expired",
             "ExpiryDistance",
@@ -266,7 +282,7 @@ fn signed_operations_that_break_a_rule_are_refused() {
             forger.pair(header(), header(), [slot, Forgery::honest(Operation::Noop)]);
             forger.finish()
         }),
-    ]);
+    ]
 }
 
 /// A fee-less transfer of 1,000 from the locked leaf 1 to leaf 2, executed over a Lock.
@@ -315,6 +331,10 @@ impl Swapped for ChunkWitness {
 
 #[test]
 fn effects_that_do_not_follow_from_the_operation_are_refused() {
+    refused(false_effects());
+}
+
+fn false_effects() -> Vec<Case> {
     let equal = "must be equal and are not";
     let tweak = |change: fn(&mut protocol::transition::Executed)| {
         forged(
@@ -322,7 +342,7 @@ fn effects_that_do_not_follow_from_the_operation_are_refused() {
             Forgery::tweak(transfer(2), move |done, _| change(done)),
         )
     };
-    refused(vec![
+    vec![
         (
             "credit one more",
             equal,
@@ -446,11 +466,15 @@ fn effects_that_do_not_follow_from_the_operation_are_refused() {
             forger.pair(header(), header(), [Forgery::honest(transfer(2)), thief]);
             forger.finish()
         }),
-    ]);
+    ]
 }
 
 #[test]
 fn blocks_and_phases_out_of_order_are_refused() {
+    refused(out_of_order());
+}
+
+fn out_of_order() -> Vec<Case> {
     let noop = || Forgery::honest(Operation::Noop);
     let honest = || {
         [
@@ -462,7 +486,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
     let burn = |height| Operation::BidBurn(Ledger::new().bid(1, height, 2_000_000_000));
     let height = START_HEIGHT + 1;
     let bid_header = Ledger::header(&[3], 1, true);
-    refused(vec![
+    vec![
         ("no block is open", "signed operations in an open block", {
             let mut forger = Forger::new(false).starting_with(with_fee_leaf);
             forger.threaded.phase = Phase::Signed;
@@ -606,7 +630,7 @@ fn blocks_and_phases_out_of_order_are_refused() {
             };
             forged(false, Forgery::swap(claimed, transfer(2)))
         }),
-    ]);
+    ]
 }
 
 fn with_fee_leaf(threaded: &mut protocol::threaded::Threaded) {
@@ -615,6 +639,10 @@ fn with_fee_leaf(threaded: &mut protocol::threaded::Threaded) {
 
 #[test]
 fn inbox_items_can_neither_be_skipped_nor_bent() {
+    refused(bent_items());
+}
+
+fn bent_items() -> Vec<Case> {
     let equal = "must be equal and are not";
     let skipped = |kind| {
         let operation = item(request(kind));
@@ -662,11 +690,15 @@ fn inbox_items_can_neither_be_skipped_nor_bent() {
             }),
         ),
     ));
-    refused(cases);
+    cases
 }
 
 #[test]
 fn words_that_were_not_executed_are_refused() {
+    refused(false_words());
+}
+
+fn false_words() -> Vec<Case> {
     let mut witness = forged(false, Forgery::honest(transfer(2)));
     witness.after.h += protocol::Fr::from(1u64);
     let mut counted = forged(false, Forgery::honest(transfer(2)));
@@ -674,9 +706,9 @@ fn words_that_were_not_executed_are_refused() {
     let mut signed = forged(false, Forgery::honest(transfer(2)));
     signed.after.counts.signed_operations = 0;
     let equal = "must be equal and are not";
-    refused(vec![
+    vec![
         ("another accumulator", equal, witness),
         ("another count", equal, counted),
         ("an uncounted signature", equal, signed),
-    ]);
+    ]
 }

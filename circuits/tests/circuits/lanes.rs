@@ -2,12 +2,36 @@
 
 #[path = "lanes/checker.rs"]
 mod checker;
+#[path = "lanes/choices.rs"]
+mod choices;
 #[path = "lanes/cost.rs"]
 mod cost;
+#[path = "lanes/dropped.rs"]
+mod dropped;
+#[path = "lanes/evaluator.rs"]
+mod evaluator;
 #[path = "lanes/forgeries.rs"]
 mod forgeries;
+#[path = "lanes/historic.rs"]
+mod historic;
+#[path = "lanes/honest.rs"]
+mod honest;
+#[path = "lanes/idle.rs"]
+mod idle;
 #[path = "lanes/mutation.rs"]
 mod mutation;
+#[path = "lanes/random.rs"]
+mod random;
+#[path = "lanes/refill.rs"]
+mod refill;
+#[path = "lanes/second.rs"]
+mod second;
+#[path = "lanes/selectors.rs"]
+mod selectors;
+#[path = "lanes/together.rs"]
+mod together;
+#[path = "lanes/wave.rs"]
+mod wave;
 
 use circuits::chunk::ChunkShape;
 use circuits::convert::to_circuit;

@@ -43,8 +43,32 @@ fn cut(trace: &mut BatchTrace) -> (Vec<PairWitness>, (Threaded, AccessWitness)) 
     (chunk.pairs, (chunk.after, chunk.idle))
 }
 
-/// Traces random blocks; returns all pairs and what lies before, between and after them.
-fn traced(rng: &mut StdRng) -> (World, Vec<PairWitness>, Vec<(Threaded, AccessWitness)>) {
+/// Pairs in a row, and what lies before, between and after them.
+pub(crate) struct Traced {
+    world: World,
+    pairs: Vec<PairWitness>,
+    cuts: Vec<(Threaded, AccessWitness)>,
+}
+
+impl Traced {
+    pub(crate) fn pairs(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The chunk of some of the pairs.
+    pub(crate) fn chunk(&self, start: usize, len: usize) -> ChunkWitness {
+        ChunkWitness {
+            domain: self.world.domain,
+            before: self.cuts[start].0,
+            after: self.cuts[start + len].0,
+            pairs: self.pairs[start..start + len].to_vec(),
+            idle: self.cuts[start + len].1.clone(),
+        }
+    }
+}
+
+/// Traces random blocks.
+pub(crate) fn traced(rng: &mut StdRng) -> Traced {
     let leaves = rng.gen_range(6..40);
     let mut world = World::random(rng, leaves);
     let grown = rng.gen_range(0..3);
@@ -70,13 +94,13 @@ fn traced(rng: &mut StdRng) -> (World, Vec<PairWitness>, Vec<(Threaded, AccessWi
         }
     }
     assert_eq!(pairs.len() + 1, cuts.len());
-    (world, pairs, cuts)
+    Traced { world, pairs, cuts }
 }
 
 /// What the campaign has seen.
-type Seen = BTreeMap<String, usize>;
+pub(crate) type Seen = BTreeMap<String, usize>;
 
-fn note(seen: &mut Seen, witness: &ChunkWitness, capacity: usize) {
+pub(crate) fn note(seen: &mut Seen, witness: &ChunkWitness, capacity: usize) {
     let mut add = |name: String| *seen.entry(name).or_default() += 1;
     for pair in &witness.pairs {
         for slot in &pair.slots {
@@ -107,18 +131,12 @@ fn note(seen: &mut Seen, witness: &ChunkWitness, capacity: usize) {
 /// All small chunks that one seed gives.
 fn chunks(seed: u64) -> Result<(usize, Seen), String> {
     let rng = &mut generator(seed);
-    let (world, pairs, cuts) = traced(rng);
+    let traced = traced(rng);
     let mut seen = Seen::new();
     let (mut done, mut start) = (0, 0);
-    while start < pairs.len() {
-        let len = rng.gen_range(1..=PAIRS_MAX - 1).min(pairs.len() - start);
-        let witness = ChunkWitness {
-            domain: world.domain,
-            before: cuts[start].0,
-            after: cuts[start + len].0,
-            pairs: pairs[start..start + len].to_vec(),
-            idle: cuts[start + len].1.clone(),
-        };
+    while start < traced.pairs() {
+        let len = rng.gen_range(1..=PAIRS_MAX - 1).min(traced.pairs() - start);
+        let witness = traced.chunk(start, len);
         let shape = ChunkShape {
             pairs: len + usize::from(rng.gen_range(0..4) == 0),
         };
@@ -150,6 +168,11 @@ fn random_chunks_satisfy_every_constraint() {
         }
     }
     assert!(total >= 200, "{total} chunks");
+    all_seen(&seen);
+}
+
+/// Every kind of operation, of item and of cut occurred.
+pub(crate) fn all_seen(seen: &Seen) {
     for name in [
         "Transfer",
         "TransferToNew",
@@ -190,9 +213,15 @@ const KINDS: [OperationKind; 5] = [
     OperationKind::Lock,
 ];
 
-/// Draws a valid transaction, breaks it, and claims it while the valid one is executed. Returns the rule
-/// that refuses it natively, or `None` if the draw was not invalid.
-fn forced_in(seed: u64) -> Result<Option<String>, String> {
+/// A drawn operation that is claimed, the rule that refuses it natively, and the witness of a forger who claims it: over
+/// the effects of a valid operation if it is refused, over its own if not.
+pub(crate) struct Drawn {
+    pub(crate) refused: Option<String>,
+    pub(crate) witness: ChunkWitness,
+}
+
+/// Draws a valid transaction and breaks it, nearly always; `None` if there is none to draw.
+pub(crate) fn drawn(seed: u64) -> Option<Drawn> {
     let rng = &mut generator(seed ^ 0x5eed_0000);
     let world = World::random(rng, 12);
     let header = Header {
@@ -211,32 +240,45 @@ fn forced_in(seed: u64) -> Result<Option<String>, String> {
         keyring: &world.keyring,
     };
     let kind = *KINDS.choose(rng).unwrap();
-    let Some(draft) = drafter.transaction(rng, kind) else {
-        return Ok(None);
-    };
+    let draft = drafter.transaction(rng, kind)?;
     let mut broken = drafter.broken(rng, &draft);
     broken.fee_leaf &= 3; // words and circuit have two bits for it
     let broken = drafter.operation(&broken);
-    let valid = drafter.operation(&draft);
-    let Err(rule) = execute(&state, &mut threaded.clone(), &world.domain, &broken) else {
-        return Ok(None);
+    let verdict = execute(&state, &mut threaded.clone(), &world.domain, &broken);
+    let refused = verdict.err().map(|rule| {
+        let name = format!("{rule:?}");
+        name.split([' ', '{']).next().unwrap_or_default().to_owned()
+    });
+    let executed = match refused {
+        Some(_) => drafter.operation(&draft),
+        None => broken,
     };
-    let name = format!("{rule:?}");
-    let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
     let mut forger = Forger::on(state, world.domain);
     let slots = [
-        Forgery::swap(broken, valid),
+        Forgery::swap(broken, executed),
         Forgery::honest(Operation::Noop),
     ];
     forger.pair(Some(header.clone()), Some(header), slots);
     let witness = forger.finish();
+    Some(Drawn { refused, witness })
+}
+
+/// The rule that refuses a drawn operation natively; an error if the constraints do not refuse it too.
+fn forced_in(seed: u64) -> Result<Option<String>, String> {
+    let Some(Drawn {
+        refused: Some(rule),
+        witness,
+    }) = drawn(seed)
+    else {
+        return Ok(None);
+    };
     let shape = ChunkShape { pairs: 1 };
     let (circuit, inputs, errors) = shape.fill(&witness).unwrap();
     let refused = checker(&shape).violations(circuit.trace().unwrap(), &inputs);
     if errors.is_empty() || refused.is_empty() {
         return Err(format!("seed {seed}: {rule}: {errors:?} {refused:?}"));
     }
-    Ok(Some(name))
+    Ok(Some(rule))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tests that documents name as evidence must exist: a renamed or deleted test may not stay somebody's proof.
 //!
-//! A name counts in `docs/attacks.md` and `docs/l2beat.md` when it stands in a code span and reads like a test's: four words or
+//! A name counts in the documents below when it stands in a code span and reads like a test's: four words or
 //! more, joined by underscores, perhaps behind its module. Whether the test shows what the document says is for readers.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::rust::Findings;
 
 /// The documents.
-pub(crate) const DOCUMENTS: [&str; 2] = ["docs/attacks.md", "docs/l2beat.md"];
+pub(crate) const DOCUMENTS: [&str; 3] = ["docs/attacks.md", "docs/l2beat.md", "docs/soundness.md"];
 
 /// Underscores from which on a name is taken for a test's.
 const UNDERSCORES_MIN: usize = 3;
