@@ -24,7 +24,7 @@ mod node;
 mod partitions;
 #[path = "set/payer.rs"]
 mod payer;
-#[path = "support/ports.rs"]
+#[path = "../../sequencer/src/sets/tests/ports.rs"]
 mod ports;
 #[path = "support/set.rs"]
 mod set;

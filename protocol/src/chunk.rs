@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    batch::Pair,
     number::LeafIndex,
     params::{
         CHUNK_LEAVES, CHUNK_NODES, CHUNK_PAIRS, CHUNK_SHORT_HASHES, CHUNK_WIDE_HASHES, TREE_LEVELS,
     },
     transaction::OperationKind,
     transition::Operation,
+    witness::PairWitness,
 };
 
 /// How much of everything there is, or is needed.
@@ -92,12 +92,14 @@ impl ChunkLoad {
         self.used
     }
 
-    /// Takes a pair and the leaves that its slots access.
-    pub fn take(&mut self, pair: &Pair, accessed: impl IntoIterator<Item = LeafIndex>) {
-        for index in accessed {
-            self.open(index);
+    /// Takes an executed pair.
+    pub fn take(&mut self, pair: &PairWitness) {
+        for slot in &pair.slots {
+            for witness in &slot.accesses {
+                self.open(witness.access.index);
+            }
         }
-        let [first, second] = &pair.slots;
+        let [first, second] = pair.slots.each_ref().map(|slot| &slot.operation);
         self.used.pairs += 1;
         self.used.wide_hashes += wide_hashes(first) + wide_hashes(second);
         // the first slot's accumulator takes the words of both
@@ -157,28 +159,22 @@ fn short_hashes(operation: &Operation) -> usize {
 mod tests {
     use super::*;
 
-    fn noops() -> Pair {
-        Pair {
-            header: None,
-            slots: [Operation::Noop, Operation::Noop],
-        }
-    }
-
     #[test]
     fn an_empty_chunk_opens_the_path_of_leaf_0_and_what_is_shared_counts_once() {
         let mut load = ChunkLoad::default();
         assert_eq!((load.used().leaves, load.used().nodes), (1, TREE_LEVELS));
-        load.take(&noops(), [0, 3, 4, 3].map(LeafIndex));
+        for index in [0, 3, 4, 3] {
+            load.open(LeafIndex(index));
+        }
         assert_eq!(
             load.used(),
             ChunkSize {
-                pairs: 1,
                 leaves: 3,
                 nodes: TREE_LEVELS + 1,
                 ..ChunkSize::default()
             }
         );
-        load.take(&noops(), [LeafIndex(u32::MAX)]);
+        load.open(LeafIndex(u32::MAX));
         assert_eq!(load.used().nodes, TREE_LEVELS + 1 + TREE_LEVELS - 1);
     }
 

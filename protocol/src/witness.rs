@@ -240,9 +240,6 @@ impl BatchTrace {
         let [first, second] = &pair.slots;
         let (first, first_done) = self.slot(first)?;
         let (second, second_done) = self.slot(second)?;
-        let accesses = first.accesses.iter().chain(&second.accesses);
-        let accessed = accesses.map(|witness| witness.access.index);
-        self.load.take(pair, accessed);
         let groups = pair_groups(pair, &[first_done, second_done]);
         for group in groups
             .iter()
@@ -253,11 +250,13 @@ impl BatchTrace {
             self.words.extend(group);
             self.groups.push(*group);
         }
-        self.pairs.push(PairWitness {
+        let pair = PairWitness {
             header: pair.header.clone(),
             slots: [first, second],
             groups,
-        });
+        };
+        self.load.take(&pair);
+        self.pairs.push(pair);
         let used = self.load.used();
         let is_full = !self.size.has_room(&used, &ChunkSize::PAIR_MAX);
         Ok(is_full.then(|| self.cut()))

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use api::jobs::CHUNKS_MAX;
+use api::jobs::{CHUNKS_MAX, join_width};
 use circuits::aggregation::{
     ACCUMULATOR_LIMBS, Aggregation, AggregationError, AggregationShape, BatchEnds, Built, Final,
     InnerProof, Lone, Node, Protocol, Statement, ThinCircuit, Top, WideCircuit, dummy_proof,
@@ -372,7 +372,8 @@ impl Aggregator {
             let mut next = Vec::with_capacity(runs.len());
             let mut below = runs.into_iter();
             while let Some(left) = below.next() {
-                let right = if level == 0 { None } else { below.next() };
+                let is_lone = join_width(level) == 1;
+                let right = if is_lone { None } else { below.next() };
                 next.push(self.join(level, left, right, progress)?);
             }
             match <[InnerProof; 1]>::try_from(next) {

@@ -30,15 +30,16 @@ pub const LEVELS: usize = 4;
 pub const CHUNKS_MAX: usize = 1 << (LEVELS - 1);
 /// Numbers in an instance at most: limbs and the statement of the final proof.
 const INSTANCE_MAX: usize = ACCUMULATOR_LIMBS + 13;
-/// Runs that a join of this level takes, or fewer at the end of a batch.
-#[must_use]
-pub const fn join_width(level: u8) -> usize {
-    if level == 0 { 1 } else { 2 }
-}
 /// Where the domain of a run of chunks stands in its statement; the digests before and after follow.
 const RUN_DOMAIN: usize = 0;
 const RUN_BEFORE: usize = 1;
 const RUN_AFTER: usize = 2;
+
+/// Runs that a join of this level takes, or fewer at the end of a batch.
+#[must_use]
+pub const fn join_width(level: usize) -> usize {
+    if level == 0 { 1 } else { 2 }
+}
 
 /// A circuit that proofs are made of. The order is that of the work on a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]

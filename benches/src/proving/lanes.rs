@@ -142,15 +142,7 @@ fn witness(size: ChunkSize) -> ChunkWitness {
 /// What a chunk uses.
 fn used(chunk: &ChunkWitness) -> ChunkSize {
     let mut load = ChunkLoad::default();
-    for pair in &chunk.pairs {
-        let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
-        let slots = pair.slots.each_ref().map(|slot| slot.operation);
-        let header = pair.header.clone();
-        load.take(
-            &Pair { header, slots },
-            accesses.map(|one| one.access.index),
-        );
-    }
+    chunk.pairs.iter().for_each(|pair| load.take(pair));
     load.used()
 }
 

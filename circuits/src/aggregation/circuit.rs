@@ -145,8 +145,8 @@ impl Aggregation for WideCircuit {
         let (chip, range) = (host.chip.clone(), host.builder.range_chip());
         let instance = lay_out(&mut host.builder, chip, &range, statement)?;
         let blinded = HostCircuit::blinded_rows(&shape.params());
-        fill_columns(&mut host.builder, shape, blinded);
         let needed = fits(&host.builder, shape, blinded)?;
+        fill_columns(&mut host.builder, shape, blinded);
         let (rows, usable) = (host.chip.tape().rows(), (1 << shape.k) - blinded);
         if rows > usable {
             return Err(AggregationError::TooSmall {

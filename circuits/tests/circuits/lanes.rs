@@ -39,7 +39,6 @@ use circuits::lanes::opening::Opening;
 use circuits::lanes::{BLINDED_ROWS, LaneCircuit, LaneShape};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem};
 use halo2curves::bn256::Fr;
-use protocol::batch::Pair;
 use protocol::chunk::{ChunkLoad, ChunkSize};
 use protocol::witness::ChunkWitness;
 
@@ -75,14 +74,8 @@ fn the_load_of_a_chunk_is_what_its_trace_holds() {
         let (circuit, _) = shape.prove(&witness).unwrap();
         let mut load = ChunkLoad::default();
         for pair in &witness.pairs {
-            let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
             let before = load.used();
-            let slots = pair.slots.each_ref().map(|slot| slot.operation);
-            let header = pair.header.clone();
-            load.take(
-                &Pair { header, slots },
-                accesses.map(|one| one.access.index),
-            );
+            load.take(pair);
             let needed = load.used();
             assert!(
                 add(before, ChunkSize::PAIR_MAX).has_room(&needed, &ChunkSize::default()),

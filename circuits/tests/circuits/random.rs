@@ -19,7 +19,7 @@ use protocol::state::State;
 use protocol::testing::{BlockShape, Drafter, World, generator, soak};
 use protocol::threaded::Threaded;
 use protocol::transaction::OperationKind;
-use protocol::transition::{Header, Operation, execute, open_block};
+use protocol::transition::{Executed, Header, InvalidOperation, Operation, execute, open_block};
 use protocol::witness::{AccessWitness, BatchTrace, ChunkWitness, PairWitness};
 use rand::seq::SliceRandom;
 use rand::{Rng, rngs::StdRng};
@@ -205,12 +205,28 @@ pub(crate) fn all_seen(seen: &Seen) {
     }
 }
 
-const KINDS: [OperationKind; 5] = [
+/// What a key may sign by itself.
+pub(crate) const KINDS: [OperationKind; 5] = [
     OperationKind::Transfer,
     OperationKind::TransferToNew,
     OperationKind::Withdraw,
     OperationKind::ChangeKey,
     OperationKind::Lock,
+];
+
+/// Rules that a drawn transaction may break.
+pub(crate) const BREAKABLE: [&str; 11] = [
+    "SenderMissing",
+    "KeyMismatch",
+    "NonceMismatch",
+    "Expired",
+    "FeeNotFloat",
+    "AmountNotFloat",
+    "InsufficientBalance",
+    "RecipientMissing",
+    "FeeLeafSelector",
+    "LockNotRaised",
+    "LockTooFar",
 ];
 
 /// A drawn operation that is claimed, the rule that refuses it natively, and the witness of a forger who claims it: over
@@ -220,32 +236,68 @@ pub(crate) struct Drawn {
     pub(crate) witness: ChunkWitness,
 }
 
+/// A random world in which a block has just been opened.
+pub(crate) struct Opened {
+    pub(crate) world: World,
+    pub(crate) header: Header,
+    pub(crate) threaded: Threaded,
+}
+
+impl Opened {
+    pub(crate) fn new(rng: &mut StdRng) -> Self {
+        let world = World::random(rng, 12);
+        let header = Header {
+            height_delta: 1,
+            fee_leaves: Some(world.genesis.fee_leaves),
+            bid: false,
+        };
+        let (root, count) = (world.state.root(), world.state.leaf_count());
+        let mut threaded = Threaded::batch_start(root, count, Height(START_HEIGHT), 5);
+        open_block(&mut threaded, &header).unwrap();
+        Self {
+            world,
+            header,
+            threaded,
+        }
+    }
+
+    pub(crate) fn drafter(&self) -> Drafter<'_, State> {
+        Drafter {
+            view: &self.world.state,
+            threaded: &self.threaded,
+            domain: &self.world.domain,
+            keyring: &self.world.keyring,
+        }
+    }
+
+    /// What the operation does next.
+    pub(crate) fn execute(&self, operation: &Operation) -> Result<Executed, InvalidOperation> {
+        let mut threaded = self.threaded;
+        execute(
+            &self.world.state,
+            &mut threaded,
+            &self.world.domain,
+            operation,
+        )
+    }
+
+    /// A forger at the same place; the block is his to open.
+    pub(crate) fn forger(&self) -> Forger {
+        Forger::on(self.world.state.clone(), self.world.domain)
+    }
+}
+
 /// Draws a valid transaction and breaks it, nearly always; `None` if there is none to draw.
 pub(crate) fn drawn(seed: u64) -> Option<Drawn> {
     let rng = &mut generator(seed ^ 0x5eed_0000);
-    let world = World::random(rng, 12);
-    let header = Header {
-        height_delta: 1,
-        fee_leaves: Some(world.genesis.fee_leaves),
-        bid: false,
-    };
-    let state = world.state.clone();
-    let mut threaded =
-        Threaded::batch_start(state.root(), state.leaf_count(), Height(START_HEIGHT), 5);
-    open_block(&mut threaded, &header).unwrap();
-    let drafter = Drafter {
-        view: &state,
-        threaded: &threaded,
-        domain: &world.domain,
-        keyring: &world.keyring,
-    };
+    let opened = Opened::new(rng);
+    let drafter = opened.drafter();
     let kind = *KINDS.choose(rng).unwrap();
     let draft = drafter.transaction(rng, kind)?;
     let mut broken = drafter.broken(rng, &draft);
     broken.fee_leaf &= 3; // words and circuit have two bits for it
     let broken = drafter.operation(&broken);
-    let verdict = execute(&state, &mut threaded.clone(), &world.domain, &broken);
-    let refused = verdict.err().map(|rule| {
+    let refused = opened.execute(&broken).err().map(|rule| {
         let name = format!("{rule:?}");
         name.split([' ', '{']).next().unwrap_or_default().to_owned()
     });
@@ -253,12 +305,13 @@ pub(crate) fn drawn(seed: u64) -> Option<Drawn> {
         Some(_) => drafter.operation(&draft),
         None => broken,
     };
-    let mut forger = Forger::on(state, world.domain);
+    let mut forger = opened.forger();
     let slots = [
         Forgery::swap(broken, executed),
         Forgery::honest(Operation::Noop),
     ];
-    forger.pair(Some(header.clone()), Some(header), slots);
+    let header = Some(opened.header);
+    forger.pair(header.clone(), header, slots);
     let witness = forger.finish();
     Some(Drawn { refused, witness })
 }
@@ -291,19 +344,7 @@ fn random_operations_that_the_rules_refuse_are_refused() {
         }
     }
     assert!(seen.values().sum::<usize>() >= 150, "{seen:?}");
-    for rule in [
-        "SenderMissing",
-        "KeyMismatch",
-        "NonceMismatch",
-        "Expired",
-        "FeeNotFloat",
-        "AmountNotFloat",
-        "InsufficientBalance",
-        "RecipientMissing",
-        "FeeLeafSelector",
-        "LockNotRaised",
-        "LockTooFar",
-    ] {
+    for rule in BREAKABLE {
         assert!(seen.contains_key(rule), "no '{rule}' in {seen:?}");
     }
 }

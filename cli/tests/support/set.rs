@@ -70,7 +70,8 @@ impl Set {
     /// A chain of `count` validators and `accounts` funded keys; no process runs yet.
     pub(crate) fn new(count: usize, accounts: u32) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let ports = free_ports(PORTS_PER_NODE * count);
+        let places = free_ports(PORTS_PER_NODE * count).into_iter();
+        let ports: Vec<u16> = places.map(|place| place.port()).collect();
         let seats = ports.chunks_exact(PORTS_PER_NODE).map(|ports| Seat {
             rpc: ports[0],
             engine: ports[1],

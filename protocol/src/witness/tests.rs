@@ -82,8 +82,7 @@ fn check_chunk(chunk: &ChunkWitness, size: ChunkSize) {
             slots: [pair.slots[0].operation, pair.slots[1].operation],
         };
         assert_eq!(pair_groups(&rebuilt, &executed), pair.groups);
-        let accesses = pair.slots.iter().flat_map(|slot| &slot.accesses);
-        load.take(&rebuilt, accesses.map(|witness| witness.access.index));
+        load.take(pair);
         for group in &pair.groups {
             threaded.h = absorb(&threaded.h, group);
             threaded.counts.count(group);
@@ -261,18 +260,22 @@ fn small_world() -> World {
 fn a_group_may_cross_a_chunk_and_blocks_may_too() {
     let mut world = small_world();
     let before = (world.state.clone(), Height(0), 0);
-    let singles = CHUNK_SLOTS - 2;
-    let block = world.plain_block(vec![], entries(&world, singles, 4));
+    // a batch of transfers is no more than one full chunk: smaller ones, then
+    let size = ChunkSize {
+        pairs: 8,
+        ..ChunkSize::PROTOCOL
+    };
+    let block = world.plain_block(vec![], entries(&world, 14, 4));
     world.apply(&block);
     let next = world.plain_block(vec![], entries(&world, 3, 0));
     world.apply(&next);
-    let chunks = check_batch(&world, before, &[block, next]);
+    let chunks = check_in_chunks(size, &world, before, &[block, next]);
     assert_eq!(
         chunks
             .iter()
             .map(|chunk| chunk.pairs.len())
             .collect::<Vec<_>>(),
-        [CHUNK_PAIRS, 3]
+        [8, 3]
     );
     let crossing = chunks[0].after.group;
     assert_eq!(crossing.members, 2);

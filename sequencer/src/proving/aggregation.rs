@@ -125,7 +125,7 @@ impl Planner<'_> {
         let mut level = 0;
         loop {
             let mut next = Vec::with_capacity(runs.len());
-            for pair in runs.chunks(join_width(level)) {
+            for pair in runs.chunks(join_width(level.into())) {
                 if let Some(left) = pair.first() {
                     next.push(self.join(level, left, pair.get(1))?);
                 }

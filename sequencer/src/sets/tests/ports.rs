@@ -1,4 +1,4 @@
-//! Ports for nodes of tests that must find each other again after a restart.
+//! Ports for nodes of tests, here and in the command line's, that must find each other again after a restart.
 //!
 //! Nothing holds them between the look and the use. They are below those that systems give to outgoing connections: one
 //! of those could take the place of a node that has not begun yet, or is stopped.
@@ -6,8 +6,8 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Ports of this crate's tests: those of the command line's begin behind them.
-const PORTS: std::ops::Range<u16> = 20_000..28_000;
+/// Above those of devnets.
+const PORTS: std::ops::Range<u16> = 28_000..32_000;
 
 /// Ports that nobody uses now, and that no other test of this process is given.
 pub(crate) fn free_ports(count: usize) -> Vec<SocketAddr> {
