@@ -94,6 +94,8 @@ pub enum AggregateError {
 struct Stage {
     name: &'static str,
     shape: AggregationShape,
+    /// Finds its proving key.
+    circuit_digest: [u8; 32],
     /// How the next circuit verifies its proofs.
     protocol: Protocol,
     /// How the independent verifier does.
@@ -182,13 +184,16 @@ impl Loader<'_> {
         let built: Built<C> = C::build_unchecked(shape, statement)?;
         tracing::debug!(name, needed = ?built.needed, "aggregation circuit laid out");
         let string = self.strings.get(shape.k)?;
-        let Keys { pk, .. } = self.cache.load_or_generate(name, &string, &built.circuit)?;
+        let Keys {
+            pk, circuit_digest, ..
+        } = self.cache.load_or_generate(name, &string, &built.circuit)?;
         let public_inputs = built.instance.len();
         let key = key_description(pk.get_vk(), string.params(), transcript, &[public_inputs])?;
         let protocol = inner_protocol(string.params(), pk.get_vk(), public_inputs, true);
         Ok(Stage {
             name,
             shape,
+            circuit_digest,
             protocol,
             key,
         })
@@ -392,15 +397,31 @@ impl Aggregator {
         statement: &impl Statement,
         progress: ProgressSink<'_>,
     ) -> Result<InnerProof, AggregateError> {
-        let Built {
-            circuit, instance, ..
-        } = C::build(stage.shape, statement)?;
         progress(Progress {
             phase: Phase::Keys,
             percent: Phase::Keys.percent_at_start(),
         });
+        statement.check()?;
         let string = self.strings.get(stage.shape.k)?;
-        let Keys { pk, .. } = self.cache.load_or_generate(stage.name, &string, &circuit)?;
+        let (name, params) = (stage.name, stage.shape.params());
+        // reading a key and laying a circuit out take one core each, and some ten seconds
+        let (stored, built) = std::thread::scope(|scope| {
+            let load = || {
+                self.cache
+                    .load::<C>(name, &string, stage.circuit_digest, params)
+            };
+            let stored = scope.spawn(load);
+            let built = C::build(stage.shape, statement);
+            (stored.join(), built)
+        });
+        let Built {
+            circuit, instance, ..
+        } = built?;
+        let pk = match stored {
+            Ok(Ok(pk)) => pk,
+            Ok(Err(_)) => self.cache.load_or_generate(name, &string, &circuit)?.pk,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
         let transcript = stage.key.parts().transcript;
         let (params, columns) = (string.params(), [&instance[..]]);
         let proof =

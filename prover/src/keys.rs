@@ -133,16 +133,17 @@ impl KeyCache {
             circuit_digest,
             string,
         };
+        let load = || entry.load::<C>(circuit.params());
         let keys = |pk, origin| Keys {
             pk,
             circuit_digest,
             origin,
         };
-        if let Ok(pk) = entry.load(circuit) {
+        if let Ok(pk) = load() {
             return Ok(keys(pk, KeyOrigin::Cache));
         }
         let lock = Lock::acquire(&self.directory.join(format!("keys-{name}.lock")))?;
-        match entry.load(circuit) {
+        match load() {
             // Somebody else stored it while we waited.
             Ok(pk) => return Ok(keys(pk, KeyOrigin::Cache)),
             Err(SealedError::Missing { .. }) => {}
@@ -157,6 +158,26 @@ impl KeyCache {
         self.prune(name, &entry.path)?;
         entry.store(&lock, &pk)?;
         Ok(keys(pk, KeyOrigin::Generated))
+    }
+
+    /// The proving key of a circuit that had this digest ([`Keys::circuit_digest`]), if the cache has it; the circuit need
+    /// not be laid out for it. `params` are the circuit's.
+    ///
+    /// # Errors
+    /// [`SealedError`]: [`KeyCache::load_or_generate`] mends what is missing or corrupt.
+    pub fn load<C: Circuit<Fr>>(
+        &self,
+        name: &str,
+        string: &ReferenceString,
+        circuit_digest: [u8; 32],
+        params: C::Params,
+    ) -> Result<ProvingKey<G1Affine>, SealedError> {
+        let entry = Entry {
+            path: self.path(name, &circuit_digest, string),
+            circuit_digest,
+            string,
+        };
+        entry.load::<C>(params)
     }
 
     /// The file of one circuit under one string.
@@ -213,7 +234,7 @@ impl Entry<'_> {
         sealed::store(lock, &self.path, Content::ProvingKey, &payload)
     }
 
-    fn load<C: Circuit<Fr>>(&self, circuit: &C) -> Result<ProvingKey<G1Affine>, SealedError> {
+    fn load<C: Circuit<Fr>>(&self, params: C::Params) -> Result<ProvingKey<G1Affine>, SealedError> {
         let payload = sealed::load(&self.path, Content::ProvingKey, PAYLOAD_BYTES_MAX)?;
         let corrupt = |reason: &str| SealedError::Corrupt {
             path: self.path.clone(),
@@ -231,7 +252,7 @@ impl Entry<'_> {
             return Err(corrupt("its key has another k"));
         }
         let format = SerdeFormat::RawBytesUnchecked;
-        let pk = ProvingKey::read::<_, C>(&mut key, format, circuit.params())
+        let pk = ProvingKey::read::<_, C>(&mut key, format, params)
             .map_err(|error| corrupt(&format!("its key does not decode: {error}")))?;
         if !key.is_empty() {
             return Err(corrupt("bytes follow its key"));

@@ -8,12 +8,12 @@ use std::sync::{Barrier, Mutex};
 
 use ff::Field;
 use halo2_proofs::SerdeFormat;
-use halo2_proofs::plonk::keygen_vk;
+use halo2_proofs::plonk::{Circuit, keygen_vk};
 use halo2curves::bn256::Fr;
 use prover::keys::{FILES_PER_NAME_MAX, KeyCache, KeyError, KeyOrigin, Keys, circuit_digest};
 use prover::progress::{Phase, Progress, ignore_progress};
 use prover::proof::{ProofError, prove, verify};
-use prover::sealed::{self, Content, Lock};
+use prover::sealed::{self, Content, Lock, SealedError};
 use prover::srs::ReferenceString;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -245,6 +245,28 @@ fn changed_circuits() -> Vec<Toy> {
         ..base.shape
     };
     vec![base, Toy::new(9), factor, copies, gate, columns]
+}
+
+#[test]
+fn a_key_is_found_by_the_digest_of_its_circuit_and_by_no_other() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (cache, circuit) = (KeyCache::new(directory.path()), Toy::new(4));
+    let made = keys(&cache, &circuit);
+    let load = |digest| cache.load::<Toy>(NAME, &string(), digest, circuit.params());
+    let found = load(made.circuit_digest).expect("the stored key");
+    assert_eq!(
+        found.get_vk().to_bytes(SerdeFormat::Processed),
+        vk_bytes(&made)
+    );
+    let mut other = made.circuit_digest;
+    other[0] ^= 1;
+    assert!(matches!(load(other), Err(SealedError::Missing { .. })));
+    let mut bytes = fs::read(the_file(directory.path())).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(the_file(directory.path()), bytes).expect("write");
+    let spoiled = load(made.circuit_digest);
+    assert!(matches!(spoiled, Err(SealedError::Corrupt { .. })));
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub struct Built<C> {
 }
 
 /// How a statement is laid out.
-pub trait Aggregation: Circuit<Fr> + Sized {
+pub trait Aggregation: Circuit<Fr, Params = BaseCircuitParams> + Sized {
     /// Lays a statement out even if its proofs do not meet: for keys, and for tests of the constraints.
     ///
     /// # Errors

@@ -89,6 +89,16 @@ pub enum WitnessError {
         /// Access of the slot, from 0.
         access: usize,
     },
+    /// An access states another leaf behind it than the operation leaves there.
+    #[error(
+        "slot {slot}: access {access} states another leaf after it than the rules write (multiset of the memory)"
+    )]
+    Effect {
+        /// Slot, from 0.
+        slot: usize,
+        /// Access of the slot, from 0.
+        access: usize,
+    },
     /// The public inputs of the witness are not those of the trace.
     #[error("public input {index} of the witness is not what the circuit computes")]
     PublicInput {

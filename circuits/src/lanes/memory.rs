@@ -53,7 +53,7 @@ pub(super) struct AccessCells {
     pub(super) time: Named,
     pub(super) age: Named,
     before: [Named; 5],
-    after: [Named; 5],
+    pub(super) after: [Named; 5],
 }
 
 /// The accesses of a block.

@@ -30,7 +30,8 @@ pub struct Opening {
     pub misfits: Vec<usize>,
 }
 
-fn inputs(leaf: Option<&Leaf>) -> ([Fr; 4], bool) {
+/// The inputs of a leaf's hash, and whether there is a leaf.
+pub(super) fn inputs(leaf: Option<&Leaf>) -> ([Fr; 4], bool) {
     let fields = leaf.map_or([Fr::zero(); 4], |leaf| {
         [leaf.key.x, leaf.key.y, leaf.meta(), leaf.holdings()].map(to_circuit)
     });

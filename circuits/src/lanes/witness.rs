@@ -15,7 +15,7 @@ use super::layout::{
 };
 use super::opening::Opening;
 use super::products::table;
-use super::{LaneCircuit, LaneShape, bytes, ends, ladder, pool, tree};
+use super::{LaneCircuit, LaneShape, bytes, ends, ladder, memory, opening, pool, tree};
 use crate::chunk::operation::{self, Inputs};
 use crate::chunk::{Cell, STATE, WitnessError, elements, rules, state_after, state_before};
 use crate::convert::{from_u128, limbs, to_circuit};
@@ -123,6 +123,8 @@ impl LaneShape {
                 if let Some(rule) = dependent(source, domain, &state, slot, times, block) {
                     errors.push(WitnessError::Rule { slot, rule });
                 }
+                let effects = false_effects(source, block);
+                errors.extend(effects.map(|access| WitnessError::Effect { slot, access }));
                 for (i, element) in state.iter_mut().enumerate() {
                     *element = block.get(cell(state_after(i)));
                 }
@@ -248,6 +250,20 @@ fn dependent(
         block.set(cell(age), Fr::from(now) - Fr::from(*written));
     }
     broken
+}
+
+/// The accesses whose stated leaf after them is not what the rules write, cell by cell as the memory compares them.
+fn false_effects<'a>(source: &'a Source<'_>, block: &'a Block) -> impl Iterator<Item = usize> + 'a {
+    let accesses = memory::accesses().into_iter().zip(source.accesses);
+    accesses
+        .enumerate()
+        .filter(|(_, (cells, witness))| {
+            let (fields, live) = opening::inputs(witness.access.after.as_ref());
+            let stated = fields.into_iter().chain([Fr::from(u64::from(live))]);
+            let written = cells.after.iter().map(|name| block.get(cell(*name)));
+            !stated.eq(written)
+        })
+        .map(|(access, _)| access)
 }
 
 /// Bytes, and the block's share of the tree.

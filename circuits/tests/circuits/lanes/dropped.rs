@@ -36,9 +36,9 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/needed-lanes.t
 /// `make test` forges against one constraint in so many.
 const SAMPLED: usize = 8;
 /// Constraints that no forgery needs, each with its reason in the golden file.
-const SIGNED_OFF_MAX: usize = 23;
+const SIGNED_OFF_MAX: usize = 24;
 /// Constraints for which neither a forgery nor a proof that others imply them was found.
-const OPEN_MAX: usize = 8;
+const OPEN_MAX: usize = 7;
 /// Seconds that a search for one constraint may take.
 const SECONDS_MAX: u64 = 60;
 

@@ -2,7 +2,8 @@
 //!
 //! Valid: blocks of every kind of operation, cut anywhere (`crate::random`); the public inputs are the naive circuit's too.
 //! Refused: transactions that break a rule, and operations whose effects were changed, both by a forger who keeps roots,
-//! words and digests consistent. Every constraint is evaluated in every row; the mock prover looks at samples of both sides.
+//! words and digests consistent. Every constraint is evaluated in every row, and what is refused is named; the mock prover sees a thousand operations
+//! of either side too, in a soak more of them as samples.
 
 use std::sync::OnceLock;
 
@@ -33,8 +34,12 @@ fn operations() -> usize {
     if soak(1) > 1 { 500_000 } else { 1_000 }
 }
 
-/// One trace in so many is shown to the mock prover too.
-const SAMPLED: usize = 60;
+/// Operations of either side that the mock prover must have seen.
+const MOCKED: usize = 1_000;
+/// One trace in so many is shown to the mock prover.
+fn sampled() -> usize {
+    if soak(1) > 1 { 60 } else { 1 }
+}
 /// Seeds tried at a time.
 const AT_A_TIME: u64 = 24;
 
@@ -49,13 +54,13 @@ fn satisfied(circuit: &LaneCircuit, inputs: &[Fr; 3]) -> bool {
     evaluator().accepts(&whole, inputs)
 }
 
-/// The mock prover's verdict, on one trace in [`SAMPLED`], is the evaluator's.
-fn agrees(number: usize, circuit: &LaneCircuit, inputs: &[Fr; 3], verdict: bool) -> usize {
-    if !number.is_multiple_of(SAMPLED) {
-        return 0;
+/// The mock prover's verdict on a trace, if it is a sample, is the evaluator's; whether it was one.
+fn is_agreed(number: usize, circuit: &LaneCircuit, inputs: &[Fr; 3], verdict: bool) -> bool {
+    let is_sample = number.is_multiple_of(sampled());
+    if is_sample {
+        assert_eq!(accepts(SHAPE.k(), circuit, inputs), verdict);
     }
-    assert_eq!(accepts(SHAPE.k(), circuit, inputs), verdict);
-    1
+    is_sample
 }
 
 /// Chunks of what one seed gives, as long as the lanes have room for.
@@ -63,7 +68,7 @@ fn valid(seed: u64) -> Result<(usize, usize, Seen), String> {
     let rng = &mut generator(seed ^ 0x1a9e_5000);
     let traced = traced(rng);
     let mut seen = Seen::new();
-    let (mut start, mut sampled, mut number) = (0, 0, seed as usize);
+    let (mut start, mut mocked, mut number) = (0, 0, seed as usize);
     while start < traced.pairs() {
         let most = rng.gen_range(1..=SHAPE.pairs).min(traced.pairs() - start);
         let (witness, circuit, inputs) = (1..=most)
@@ -88,16 +93,16 @@ fn valid(seed: u64) -> Result<(usize, usize, Seen), String> {
         if !satisfied(&circuit, &inputs) {
             return Err(format!("seed {seed}, pair {start}: refused"));
         }
-        sampled += agrees(number, &circuit, &inputs, true);
+        mocked += 2 * len * usize::from(is_agreed(number, &circuit, &inputs, true));
         note(&mut seen, &witness, SHAPE.pairs);
         (start, number) = (start + len, number + 1);
     }
-    Ok((2 * traced.pairs(), sampled, seen))
+    Ok((2 * traced.pairs(), mocked, seen))
 }
 
 #[test]
 fn random_chunks_satisfy_every_constraint_of_the_lanes() {
-    let (mut total, mut sampled, mut seen, mut seed) = (0, 0, Seen::new(), 0);
+    let (mut total, mut mocked, mut seen, mut seed) = (0, 0, Seen::new(), 0);
     while total < operations() {
         let results: Vec<_> = (seed..seed + AT_A_TIME)
             .into_par_iter()
@@ -105,14 +110,17 @@ fn random_chunks_satisfy_every_constraint_of_the_lanes() {
             .collect();
         seed += AT_A_TIME;
         for result in results {
-            let (done, some_sampled, some) = result.unwrap();
-            (total, sampled) = (total + done, sampled + some_sampled);
+            let (done, some_mocked, some) = result.unwrap();
+            (total, mocked) = (total + done, mocked + some_mocked);
             for (name, count) in some {
                 *seen.entry(name).or_default() += count;
             }
         }
     }
-    assert!(sampled >= 4, "{sampled} samples");
+    assert!(
+        mocked >= MOCKED,
+        "{mocked} operations before the mock prover"
+    );
     all_seen(&seen);
 }
 
@@ -255,7 +263,7 @@ fn forged(seed: u64) -> Option<(Option<String>, ChunkWitness)> {
 
 #[test]
 fn random_forgeries_get_the_native_verdict_in_lanes() {
-    let (mut refused, mut sampled, mut seen, mut seed) = (0, 0, Seen::new(), 0);
+    let (mut refused, mut mocked, mut seen, mut seed) = (0, 0, Seen::new(), 0);
     while refused < operations() {
         let results: Vec<_> = (seed..seed + 4 * AT_A_TIME)
             .into_par_iter()
@@ -264,19 +272,26 @@ fn random_forgeries_get_the_native_verdict_in_lanes() {
                 let (circuit, inputs, errors) = SHAPE.fill(&witness).expect("there is room");
                 let verdict = satisfied(&circuit, &inputs);
                 assert_eq!(verdict, rule.is_none(), "seed {seed}: {rule:?} {errors:?}");
-                assert!(errors.is_empty() || !verdict, "seed {seed}: {errors:?}");
-                let sampled = agrees(seed as usize, &circuit, &inputs, verdict);
-                Some((rule.unwrap_or_else(|| "valid".to_owned()), sampled))
+                assert_eq!(
+                    errors.is_empty(),
+                    verdict,
+                    "seed {seed}: {rule:?} {errors:?}"
+                );
+                let is_mocked = is_agreed(seed as usize, &circuit, &inputs, verdict);
+                Some((rule.unwrap_or_else(|| "valid".to_owned()), is_mocked))
             })
             .collect();
         seed += 4 * AT_A_TIME;
-        for (rule, some_sampled) in results {
+        for (rule, is_mocked) in results {
             refused += usize::from(rule != "valid");
-            sampled += some_sampled;
+            mocked += usize::from(rule != "valid" && is_mocked);
             *seen.entry(rule).or_default() += 1;
         }
     }
-    assert!(sampled >= 8, "{sampled} samples");
+    assert!(
+        mocked >= MOCKED,
+        "{mocked} operations before the mock prover"
+    );
     let bent = [
         "valid",
         "Balance",
