@@ -401,17 +401,13 @@ impl Aggregator {
             phase: Phase::Keys,
             percent: Phase::Keys.percent_at_start(),
         });
-        statement.check()?;
         let string = self.strings.get(stage.shape.k)?;
-        let (name, params) = (stage.name, stage.shape.params());
-        // reading a key and laying a circuit out take one core each, and some ten seconds
+        let (name, shape, digest) = (stage.name, stage.shape, stage.circuit_digest);
+        // reading a key and laying a circuit out take one core each
         let (stored, built) = std::thread::scope(|scope| {
-            let load = || {
-                self.cache
-                    .load::<C>(name, &string, stage.circuit_digest, params)
-            };
+            let load = || self.cache.load::<C>(name, &string, digest, shape.params());
             let stored = scope.spawn(load);
-            let built = C::build(stage.shape, statement);
+            let built = C::build(shape, statement);
             (stored.join(), built)
         });
         let Built {

@@ -9,7 +9,7 @@
 /// What the prover is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Reading or making keys.
+    /// Reading or making keys; for proofs of proofs, laying out the circuit beside it.
     Keys,
     /// Filling the advice columns.
     Witness,

@@ -2,8 +2,8 @@
 //!
 //! Valid: blocks of every kind of operation, cut anywhere (`crate::random`); the public inputs are the naive circuit's too.
 //! Refused: transactions that break a rule, and operations whose effects were changed, both by a forger who keeps roots,
-//! words and digests consistent. Every constraint is evaluated in every row, and what is refused is named; the mock prover sees a thousand operations
-//! of either side too, in a soak more of them as samples.
+//! words and digests consistent. Every constraint is evaluated in every row, and what is refused is named; the mock prover
+//! sees a thousand operations of either side too, in a soak more of them as samples.
 
 use std::sync::OnceLock;
 
