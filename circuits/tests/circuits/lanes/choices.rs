@@ -7,10 +7,11 @@ use circuits::chunk::Cell;
 use circuits::convert::{limbs, power_of_two};
 use circuits::gadgets::poseidon::LIVE;
 use circuits::lanes::layout::place;
-use circuits::lanes::tree::ON;
+use circuits::lanes::tree::{ON, PLACE};
 use circuits::trace::{At, at};
 use ff::PrimeField;
 use halo2curves::bn256::Fr;
+use protocol::params::LOCK_HEIGHTS_MAX;
 
 use super::honest::Honest;
 use super::refill::leaf_rows;
@@ -212,19 +213,24 @@ pub(super) fn flags(honest: &Honest, forged: Cell) -> Vec<Pins> {
     all
 }
 
-/// p in the parts of a stated key: 120 bits, 128 bits, 6 bits; and all above the first.
+/// `count` bits of a number, as a number.
+fn bits_of(value: Fr, first: usize, count: usize) -> Fr {
+    let words = limbs(value);
+    let bit = |place: usize| words[place / 64] >> (place % 64) & 1;
+    let bits = (0..count).rev();
+    bits.fold(Fr::zero(), |sum, i| sum.double() + Fr::from(bit(first + i)))
+}
+
+/// A coordinate in the parts of a stated key: 120 bits, 128 bits, 6 bits.
+fn parts(value: Fr) -> [Fr; 3] {
+    [(0, 120), (120, 128), (248, 6)].map(|(first, count)| bits_of(value, first, count))
+}
+
+/// p in these parts, and all above the first.
 fn modulus() -> ([Fr; 3], Fr) {
-    let below = limbs(-Fr::one());
-    let part = |first: usize, count: usize| {
-        let bit = |place: usize| below[place / 64] >> (place % 64) & 1;
-        (0..count)
-            .rev()
-            .fold(Fr::zero(), |sum, i| sum.double() + Fr::from(bit(first + i)))
-    };
-    (
-        [part(0, 120) + Fr::one(), part(120, 128), part(248, 6)],
-        part(120, 134),
-    )
+    let below = -Fr::one();
+    let [low, middle, top] = parts(below);
+    ([low + Fr::one(), middle, top], bits_of(below, 120, 134))
 }
 
 /// Choices of several cells that a rule calls for, in any slot.
@@ -305,8 +311,43 @@ pub(super) fn by_name(honest: &Honest, rule: &str) -> Vec<Pins> {
                 let half: Fr = Option::from(number(2).invert()).expect("2 is not 0");
                 choose(&[(Selector1, half), (Index3, number(2))]);
             }
+            "IsNoop is boolean" => {
+                let height = honest.trace().get(honest.shape.cell(slot, HeightAfter));
+                let kinds = [(IsNoop, -one), (IsTransfer, one), (IsInbox, one)];
+                let valid = [(ValidUntil, height + number(5))];
+                choose(&with_nothing(&[&kinds[..], &valid].concat()));
+            }
+            "IsNew is boolean" => {
+                for owner in [Fr::from(0x1234), Fr::from(0x5678)] {
+                    let kinds = [(IsNew, -one), (IsChangeKey, one), (NewOwner, owner)];
+                    choose(&with_nothing(&kinds));
+                }
+            }
+            "IsChangeKey is boolean" => {
+                // a Lock that makes a leaf, too; the sender's key stays if it is the stated one
+                let value = |name: Cell| honest.trace().get(honest.shape.cell(slot, name));
+                let [x, y] = [X1, Y1].map(|name| parts(value(name)));
+                let key = [XLow, XMiddle, XHigh].into_iter().zip(x);
+                let key = key.chain([YLow, YMiddle, YHigh].into_iter().zip(y));
+                let kinds = [(IsChangeKey, -one), (IsNew, one), (IsLock, one)];
+                let until = (Until, value(Lock1) + one); // not locked at any height after
+                let all: Vec<_> = kinds.into_iter().chain([until]).chain(key).collect();
+                choose(&all);
+            }
+            "IsWithdraw is boolean" => {
+                let amount = honest.trace().get(honest.shape.cell(slot, Amount));
+                choose(&[
+                    (IsWithdraw, -one),
+                    (IsTransfer, one),
+                    (Mantissa, amount),
+                    (Power, one),
+                ]);
+            }
             _ => {}
         }
+    }
+    if rule == "IsLock is boolean" {
+        all.extend((0..honest.filled + 2).flat_map(|slot| negative_lock(honest, slot)));
     }
     if rule == "a locked leaf pays no fee" {
         let locked = other_leaves(honest).into_iter();
@@ -334,6 +375,46 @@ pub(super) fn by_name(honest: &Honest, rule: &str) -> Vec<Pins> {
         pins.extend(before.iter().copied());
     }
     all
+}
+
+/// Choices, and no amount.
+fn with_nothing(choices: &[(Cell, Fr)]) -> Vec<(Cell, Fr)> {
+    let nothing = [Cell::Amount, Cell::Mantissa].into_iter().chain(EXPONENT);
+    let nothing = nothing.map(|name| (name, Fr::zero()));
+    choices.iter().copied().chain(nothing).collect()
+}
+
+/// A BidBurn without a signature, with a Lock that is taken back: what the Lock says of heights holds backwards, for a leaf
+/// that is locked for longer than anybody may, and a nonce is taken back.
+fn negative_lock(honest: &Honest, slot: usize) -> Vec<Pins> {
+    use Cell::*;
+    let cell = |name: Cell| honest.shape.cell(slot, name);
+    let value = |name: Cell| honest.trace().get(cell(name));
+    let height = value(HeightAfter);
+    let beyond = height + Fr::from(LOCK_HEIGHTS_MAX);
+    let rows = leaf_rows(&honest.shape).into_iter();
+    let rows = rows.filter(|row| {
+        honest.trace().get(at(ON, *row)) == Fr::one()
+            && honest.trace().get(at(PLACE, *row)) == value(Index1)
+    });
+    rows.map(|row| {
+        let holdings = at(3, row);
+        let locked = honest.trace().get(holdings) + (beyond + Fr::from(5)) * power_of_two(120);
+        let kinds = [
+            (IsLock, -Fr::one()),
+            (IsBidBurn, Fr::one()),
+            (IsNoop, Fr::one()),
+            (Until, beyond + Fr::from(2)),
+            (BidHeight, height),
+        ];
+        let kinds = kinds.map(|(name, value)| (cell(name), value));
+        let mut pins = kinds.to_vec();
+        let meta = at(2, row);
+        let used = honest.trace().get(meta) + power_of_two(192);
+        pins.extend([(holdings, locked), (meta, used)]);
+        pins
+    })
+    .collect()
 }
 
 /// A flag of a comparison between yes and no, at which the distance is 5.
