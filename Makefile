@@ -17,7 +17,7 @@ CARGO_FLAGS := --release --workspace --locked
 QUORATE := target/release/quorate
 # embedded, anvil, or the URL of a node that follows chain 31337.
 BASE_LAYER ?= embedded
-# The final proof takes a quarter of an hour and 10 GiB; CI stops the demo when the batch is committed (its golden proof is
+# The final proof takes ten minutes and 10 GiB; CI stops the demo when the batch is committed (its golden proof is
 # settled by a test). SETTLE=no does so anywhere.
 SETTLE ?= $(if $(CI),no,yes)
 DEMO := $(QUORATE) devnet --demo --validators 4 --builders 2 --base-layer $(BASE_LAYER) $(if $(filter yes,$(SETTLE)),--aggregate)
@@ -46,7 +46,7 @@ build: setup ## builds the binary target/release/quorate (20 to 30 min, most of 
 	@$(call place,quorate)
 
 .PHONY: demo
-demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 30 min; 5 with SETTLE=no)
+demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 20 min; 5 with SETTLE=no)
 	$(DEMO)
 
 .PHONY: test

@@ -70,3 +70,15 @@ pub fn sum<A: Algebra>(terms: impl IntoIterator<Item = A>) -> A {
         None => A::number(0),
     }
 }
+
+/// `sum_i prod_(j != i) f_j` and `prod f_j`: what the inverses of the factors sum to, as a fraction.
+pub fn over_common<A: Algebra>(factors: &[A]) -> (A, A) {
+    let mut factors = factors.iter();
+    let first = factors.next().cloned().unwrap_or_else(|| A::number(1));
+    factors.fold((A::number(1), first), |(above, below), factor| {
+        (
+            above * factor.clone() + below.clone(),
+            below * factor.clone(),
+        )
+    })
+}

@@ -35,14 +35,14 @@ use crate::srs::{ReferenceString, SrsError, StringCache, StringKind};
 /// Levels of the tree.
 pub const LEVELS: usize = api::jobs::LEVELS;
 const _: () = assert!(ACCUMULATOR_LIMBS == api::jobs::ACCUMULATOR_LIMBS);
-/// Shape of every level: one chunk proof fills its rows.
-const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(19, 4);
+/// Shape of every level: one chunk proof fills its rows (261,430 of 262,117).
+const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(18, 8);
 /// Shape of the top.
 const TOP_SHAPE: AggregationShape = AggregationShape::wide(18, 4);
 /// Shape of the final circuit: few columns, many rows.
 pub const FINAL_SHAPE: AggregationShape = AggregationShape {
     k: 21,
-    advice: 5,
+    advice: 4,
     lookups: 1,
     constants: 1,
     lookup_bits: 20,

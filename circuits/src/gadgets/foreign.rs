@@ -50,6 +50,8 @@
 //! 1, 3, .. 31 under `32 i + 1 ..= 32 i + 16` and its double under `32 i + 17`. An adding block names its
 //! first tag in a fixed cell and its index m in `[0, 16)` in a chunk cell, so it reaches no other point.
 //!
+//! Both lookups, of chunks and of tags, are one sum of fractions over all rows ([`logup`]).
+//!
 //! # Sums
 //! Straus, windows of 5 bits, odd signed digits: a scalar s is `sum d_w 32^w mod r` with 51 digits
 //! `d = s (2 m + 1)`, s = 1 or -1. A congruence modulo r suffices: r times any point is the identity.
@@ -80,6 +82,7 @@ pub mod host;
 pub mod integer;
 pub mod layout;
 pub mod limbs;
+pub mod logup;
 pub mod tape;
 
 #[cfg(test)]

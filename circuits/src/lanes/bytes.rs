@@ -21,7 +21,7 @@ use halo2_proofs::plonk::{Advice, Challenge, Column, ConstraintSystem, Expressio
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
 
-use crate::algebra::{Algebra, sum};
+use crate::algebra::{over_common, sum};
 use crate::chunk::Cell;
 use crate::convert::{bits, limbs, power_of_two};
 use crate::layout::{Columns, Fixed};
@@ -180,18 +180,6 @@ pub struct Inverses {
     pub running: Column<Advice>,
     /// x.
     pub challenge: Challenge,
-}
-
-/// `sum_i prod_(j != i) f_j` and `prod f_j`.
-fn over_common<V: Algebra>(factors: &[V]) -> (V, V) {
-    let mut factors = factors.iter();
-    let first = factors.next().cloned().unwrap_or_else(|| V::number(1));
-    factors.fold((V::number(1), first), |(above, below), factor| {
-        (
-            above * factor.clone() + below.clone(),
-            below * factor.clone(),
-        )
-    })
 }
 
 /// Adds the gates of the patterns.

@@ -10,14 +10,15 @@ use rayon::prelude::*;
 use super::curve::{Digit, negated};
 use super::equations::{Step, curve, square};
 use super::integer::{
-    Form, LIMB_BITS, LIMBS, NUMBER_CHUNKS, chunks, foreign_modulus, integer_of, limbs_of, power,
-    quotient_chunks, residue,
+    CHUNK_BITS, CHUNKS_PER_LIMB, Form, LIMB_BITS, LIMBS, NUMBER_CHUNKS, chunks, foreign_modulus,
+    integer_of, limbs_of, power, quotient_chunks, residue,
 };
 use super::layout::{
     AFTER, BEFORE, BELOW_X, BELOW_Y, CONSTANT_ROWS, FINISH, FINISHED, FIRST, FIRST_ROW, FixedName,
     INDEX, INDEX_SHIFT, INDEX_SHIFTED, INVERSE, RESULT, RESULT_TOP, SECOND, SIGN, SLOPE, WIDTH,
     X_ROWS, Y_ROWS,
 };
+use crate::convert::from_u128;
 use crate::window::invert_or_zero;
 
 /// One block of the tape.
@@ -167,6 +168,32 @@ impl Grid {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.free.len()
+    }
+
+    /// What a row wants to be offered: the tag of its multiple, and the limbs beside it.
+    #[must_use]
+    pub fn wanted(&self, row: usize, tag: Fr) -> Vec<Fr> {
+        let index = self.chunks[row + INDEX / WIDTH][INDEX % WIDTH];
+        let limbs = self.free[row..row + 2 * LIMBS].iter().copied();
+        std::iter::once(tag + Fr::from(u64::from(index)))
+            .chain(limbs)
+            .collect()
+    }
+
+    /// What the row of a point's y offers: its tag, and the limbs of x above it and of y.
+    #[must_use]
+    pub fn offered(&self, row: usize, tag: Fr) -> Vec<Fr> {
+        let mut out = vec![tag];
+        for first in [row - 2, row] {
+            let cells: Vec<u32> = self.chunks[first..first + 2].concat();
+            let limbs = cells[..NUMBER_CHUNKS].chunks(CHUNKS_PER_LIMB);
+            out.extend(limbs.map(|chunks| {
+                let limb = chunks.iter().rev();
+                let limb = limb.fold(0, |sum, chunk| (sum << CHUNK_BITS) + u128::from(*chunk));
+                from_u128(limb)
+            }));
+        }
+        out
     }
 }
 

@@ -1,4 +1,4 @@
-//! Constraints of the gadget: gates, the selection of points and the range table.
+//! Constraints of the gadget, but for its lookups ([`super::logup`]), whose tuples stand here.
 //!
 //! X gates stand at the first row of an X block, Y gates at the first row of a Y block (and at row 2 of a
 //! Constant block, where y starts). Rows `-11 .. 0` of a gate are the block before it if that is
@@ -13,8 +13,8 @@
 //! | digits | `b` is a bit, `m < 16`, `after = 32 before + (1 - 2 b) (2 m + 1)` | 3 |
 //! | running point | Double: x2, y2 are the running point and b = 0; Fetch: x3, y3 are the selected point and m = 0 | 2 |
 //! | top, native, canonical, constant | see [`super::layout`] | 3 |
-//! | selection (lookup) | `(wanted + m, x2, y2)` is offered | 2 + 2 + 1 |
-//! | range (lookup) | every chunk cell is below `2^17` | 2 + 1 + 1 |
+//! | selection (lookup) | `(wanted + m, x2, y2)` is offered | 5 |
+//! | range (lookup) | every chunk cell, and every cell that the host looks up, is below `2^17` | 5 |
 //!
 //! What it does not do: fix which blocks follow each other; the tape does, in fixed columns.
 
@@ -29,10 +29,11 @@ use super::integer::{
     foreign_modulus, power, quotient_sides,
 };
 use super::layout::{
-    AFTER, BEFORE, BELOW_X, BELOW_Y, FINISH, FINISHED, FIRST, FixedName, ForeignConfig, INDEX,
+    AFTER, BEFORE, BELOW_X, BELOW_Y, FINISH, FINISHED, FIRST, FixedName, ForeignColumns, INDEX,
     INDEX_SHIFT, INDEX_SHIFTED, INVERSE, RESULT, RESULT_TOP, SECOND, SIGN, SLOPE, WIDTH, X_ROWS,
     Y_ROWS,
 };
+use super::logup::Selection;
 
 type Poly = Expression<Fr>;
 
@@ -46,7 +47,7 @@ const EXPLICIT_X: i32 = Y_BEFORE - 2;
 /// Queries relative to a gate's row.
 struct Cells<'m, 'a> {
     meta: &'m mut VirtualCells<'a, Fr>,
-    config: &'m ForeignConfig,
+    config: &'m ForeignColumns,
 }
 
 impl Cells<'_, '_> {
@@ -147,20 +148,12 @@ fn identity(
         .collect()
 }
 
-/// Adds every constraint.
-pub fn configure(meta: &mut ConstraintSystem<Fr>, config: &ForeignConfig) {
+/// Adds the gates.
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &ForeignColumns) {
     meta.create_gate("foreign X", |meta| x_gates(&mut Cells { meta, config }));
     meta.create_gate("foreign Y", |meta| y_gates(&mut Cells { meta, config }));
     meta.create_gate("foreign constant", |meta| {
         constant_gate(&mut Cells { meta, config })
-    });
-    for column in config.chunks {
-        meta.lookup("foreign range", |meta| {
-            vec![(meta.query_advice(column, Rotation::cur()), config.table)]
-        });
-    }
-    meta.lookup_any("foreign selection", |meta| {
-        selection(&mut Cells { meta, config })
     });
 }
 
@@ -365,16 +358,24 @@ fn constant_gate(cells: &mut Cells<'_, '_>) -> Vec<(String, Poly)> {
     out
 }
 
-fn selection(cells: &mut Cells<'_, '_>) -> Vec<(Poly, Poly)> {
+/// What a row wants and what it offers: a tag, and limbs of x and y.
+pub(super) fn selection(
+    meta: &mut VirtualCells<'_, Fr>,
+    config: &ForeignColumns,
+) -> Selection<Poly> {
+    let cells = &mut Cells { meta, config };
     let kinds = Kinds::query(cells);
-    let selects = kinds.adds() + kinds.fetch.clone();
-    let tag = cells.fixed(FixedName::Wanted, 0) + kinds.adds() * cells.chunk(0, INDEX);
-    let mut out = vec![(tag, cells.fixed(FixedName::Offered, 0))];
-    for (wanted, offered) in [(0, -2), (LIMBS as i32, 0)] {
-        let offered = cells.places(offered, FINISHED).columns;
-        for (own, other) in cells.free_limbs(wanted).into_iter().zip(offered) {
-            out.push((selects.clone() * own, other));
-        }
+    let selects = kinds.adds() + kinds.fetch;
+    // m is 0 in a Fetch, and where nothing is selected no tuple counts
+    let mut wanted = vec![cells.fixed(FixedName::Wanted, 0) + cells.chunk(0, INDEX)];
+    let mut offered = vec![cells.fixed(FixedName::Offered, 0)];
+    for (own, other) in [(0, -2), (LIMBS as i32, 0)] {
+        wanted.extend(cells.free_limbs(own));
+        offered.extend(cells.places(other, FINISHED).columns);
     }
-    out
+    Selection {
+        selects,
+        wanted,
+        offered,
+    }
 }

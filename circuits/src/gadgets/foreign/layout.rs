@@ -35,10 +35,11 @@
 
 use std::ops::Range;
 
-use halo2_proofs::plonk::{Advice, Column, ConstraintSystem, Fixed, TableColumn};
+use halo2_proofs::plonk::{Advice, Column, ConstraintSystem, Fixed};
 use halo2curves::bn256::Fr;
 
 use super::integer::{NUMBER_CHUNKS, QUOTIENT_CHUNKS};
+use super::logup::LogUp;
 
 /// Chunk columns.
 pub const WIDTH: usize = 8;
@@ -48,7 +49,7 @@ pub const X_ROWS: usize = 11;
 pub const Y_ROWS: usize = 6;
 /// Rows of a Constant block.
 pub const CONSTANT_ROWS: usize = 4;
-/// Rows of zeros before the first block: rows without a selection look up a row of zeros.
+/// Rows before the first block.
 pub const FIRST_ROW: usize = 4;
 /// Degree of the gates and lookups.
 pub const DEGREE: usize = 5;
@@ -148,38 +149,47 @@ impl FixedName {
     ];
 }
 
-/// The gadget's columns.
+/// The columns of blocks.
 #[derive(Clone, Debug)]
-pub struct ForeignConfig {
+pub struct ForeignColumns {
     /// Chunks: every cell is range-checked.
     pub chunks: [Column<Advice>; WIDTH],
     /// Free cells: copies allowed.
     pub free: Column<Advice>,
-    /// Range table.
-    pub table: TableColumn,
-    /// Whether the table is ours to fill.
-    pub owns_table: bool,
     fixed: [Column<Fixed>; 10],
 }
 
+/// The gadget's columns.
+#[derive(Clone, Debug)]
+pub struct ForeignConfig {
+    /// Those of blocks.
+    pub columns: ForeignColumns,
+    /// Those of the lookups.
+    pub lookups: LogUp,
+}
+
 impl ForeignConfig {
-    /// Columns and constraints. `table` is a table that somebody else fills with `0 .. 2^17` (and
-    /// nothing else), such as halo2-base's with 17 lookup bits; without one the gadget makes its own.
+    /// Columns and constraints. `looked_up` are columns of the host whose cells are to be in the range table too.
     ///
     /// Call `meta.set_minimum_degree` first, with [`DEGREE`] or more.
-    pub fn configure(meta: &mut ConstraintSystem<Fr>, table: Option<TableColumn>) -> Self {
-        let config = ForeignConfig {
-            chunks: std::array::from_fn(|_| meta.advice_column()),
-            free: meta.advice_column(),
-            owns_table: table.is_none(),
-            table: table.unwrap_or_else(|| meta.lookup_table_column()),
-            fixed: std::array::from_fn(|_| meta.fixed_column()),
+    pub fn configure(meta: &mut ConstraintSystem<Fr>, looked_up: &[Column<Advice>]) -> Self {
+        let chunks: [_; WIDTH] = std::array::from_fn(|_| meta.advice_column());
+        let free = meta.advice_column();
+        meta.enable_equality(free);
+        let fixed = std::array::from_fn(|_| meta.fixed_column());
+        let columns = ForeignColumns {
+            chunks,
+            free,
+            fixed,
         };
-        meta.enable_equality(config.free);
-        super::gates::configure(meta, &config);
-        config
+        super::gates::configure(meta, &columns);
+        let cells = chunks.iter().chain(looked_up).copied().collect();
+        let lookups = LogUp::configure(meta, cells, |meta| super::gates::selection(meta, &columns));
+        ForeignConfig { columns, lookups }
     }
+}
 
+impl ForeignColumns {
     /// The column of a name.
     #[must_use]
     pub fn fixed(&self, name: FixedName) -> Column<Fixed> {

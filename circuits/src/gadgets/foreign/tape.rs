@@ -10,12 +10,13 @@
 //! What it does not do: know scalars or sums of sums (that is [`super::chip`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use halo2_base::gates::flex_gate::threads::SinglePhaseCoreManager;
 use halo2_base::virtual_region::copy_constraints::SharedCopyConstraintManager;
 use halo2_base::{AssignedValue, ContextCell};
 use halo2_proofs::circuit::{Region, Value};
-use halo2_proofs::plonk::{Assigned, Error};
+use halo2_proofs::plonk::Assigned;
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 
 use super::block::{Block, Grid, Line, signed};
@@ -23,7 +24,7 @@ use super::curve::{
     self, Digit, ODD_MULTIPLES, WINDOW_BITS, WINDOWS, digits, negated, odd_multiples, start,
 };
 use super::integer::{LIMBS, integer_of, limbs_of, residue};
-use super::layout::{AFTER, BEFORE, FIRST_ROW, ForeignConfig};
+use super::layout::{AFTER, BEFORE, FIRST_ROW, ForeignColumns};
 
 /// Name of the gadget's cells in halo2-base's copy manager.
 pub const TYPE_ID: &str = "quorate-circuits:foreign";
@@ -58,6 +59,8 @@ pub struct Tape {
     constants: BTreeMap<[num_bigint::BigUint; 2], PointId>,
     running: Option<Running>,
     linked: BTreeSet<usize>,
+    /// Laid out once for both phases.
+    grid: OnceLock<Arc<Grid>>,
 }
 
 impl Tape {
@@ -175,23 +178,14 @@ impl Tape {
         id
     }
 
-    /// Assigns all cells and tells the copy manager where linked cells are.
-    ///
-    /// # Errors
-    /// Not enough usable rows.
+    /// Assigns the cells of all blocks and tells the copy manager where linked cells are.
     pub fn assign(
         &self,
-        config: &ForeignConfig,
+        config: &ForeignColumns,
         region: &mut Region<'_, Fr>,
         copies: Option<&SharedCopyConstraintManager<Fr>>,
-        usable_rows: usize,
-    ) -> Result<(), Error> {
+    ) {
         let grid = self.grid();
-        if grid.rows() > usable_rows {
-            return Err(Error::NotEnoughRowsAvailable {
-                current_k: usable_rows.next_power_of_two().trailing_zeros(),
-            });
-        }
         for (name, row, value) in &grid.fixed {
             region.assign_fixed(config.fixed(*name), *row, *value);
         }
@@ -208,13 +202,13 @@ impl Tape {
                 copies.assigned_advices.insert(place(row), cell.cell());
             }
         }
-        Ok(())
     }
 
     /// Every cell.
     #[must_use]
-    pub fn grid(&self) -> Grid {
-        Grid::new(&self.blocks)
+    pub fn grid(&self) -> Arc<Grid> {
+        let grid = self.grid.get_or_init(|| Arc::new(Grid::new(&self.blocks)));
+        Arc::clone(grid)
     }
 
     fn enter(&mut self, point: G1Affine, constant: bool) -> PointId {
@@ -228,6 +222,7 @@ impl Tape {
     }
 
     fn push(&mut self, block: Block) -> usize {
+        self.grid.take();
         let row = self.rows;
         self.rows += block.rows();
         self.blocks.push(block);

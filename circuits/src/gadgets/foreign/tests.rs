@@ -6,6 +6,7 @@
 mod checker;
 mod cost;
 mod dishonest;
+mod logup;
 mod mutation;
 mod proofs;
 mod sums;

@@ -2,7 +2,8 @@
 //!
 //! Gates, the selection and the links among the gadget's cells, constants and host cells; chunk
 //! cells are in range by their construction as masked integers unless a test says otherwise.
-//! Rows outside the grid are zeros. It does not check halo2-base's own constraints.
+//! Rows outside the grid are zeros. It does not check halo2-base's own constraints, nor the sums of the lookups, which
+//! [`super::logup`] tests: it asks what they show.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,21 @@ use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 
 use super::super::block::Grid;
+use super::super::gates::selection;
 use super::super::host::HostCircuit;
 use super::super::integer::CHUNK_BITS;
-use super::super::layout::{DEGREE, FixedName, ForeignConfig, X_ROWS};
+use super::super::layout::{DEGREE, FixedName, ForeignColumns, ForeignConfig, X_ROWS};
+use super::super::logup::{GATE as LOOKUPS, Selection};
 use super::super::tape::TYPE_ID;
+
+/// Name of a gate that is there to query the tuples of a selection.
+const PROBE: &str = "probe";
 
 /// Constraints and where they stand.
 pub(super) struct Checker {
     meta: ConstraintSystem<Fr>,
-    config: ForeignConfig,
+    config: ForeignColumns,
+    selection: Selection<Expression<Fr>>,
     fixed: Vec<Vec<Fr>>,
     links: Vec<(Side, Side)>,
 }
@@ -39,7 +46,15 @@ impl Checker {
     pub(super) fn of(circuit: &HostCircuit, grid: &Grid) -> Self {
         let mut meta = ConstraintSystem::default();
         meta.set_minimum_degree(DEGREE);
-        let config = ForeignConfig::configure(&mut meta, None);
+        let config = ForeignConfig::configure(&mut meta, &[]).columns;
+        let mut found = None;
+        meta.create_gate(PROBE, |meta| {
+            let selection = selection(meta, &config);
+            let selects = selection.selects.clone();
+            found = Some(selection);
+            vec![selects]
+        });
+        let selection = found.expect("gates are made at once");
         let mut fixed = vec![vec![Fr::zero(); grid.rows()]; meta.num_fixed_columns()];
         for (name, row, value) in &grid.fixed {
             fixed[config.fixed(*name).index()][*row] = *value;
@@ -63,6 +78,7 @@ impl Checker {
         Checker {
             meta,
             config,
+            selection,
             fixed,
             links,
         }
@@ -82,7 +98,8 @@ impl Checker {
         }
         let gates = near.clone().filter(|row| self.is_anchor(*row));
         for row in gates {
-            for gate in self.meta.gates() {
+            let gates = self.meta.gates().iter();
+            for gate in gates.filter(|gate| ![LOOKUPS, PROBE].contains(&gate.name())) {
                 for (index, poly) in gate.polynomials().iter().enumerate() {
                     if self.value(grid, poly, row) != Fr::zero() {
                         return Some(gate.constraint_name(index).to_string());
@@ -125,7 +142,6 @@ impl Checker {
 
     /// Selections of rows in a range, or of any row that wants a point of the range.
     fn broken_selection(&self, grid: &Grid, near: std::ops::Range<usize>) -> Option<String> {
-        let argument = self.meta.lookups().last().expect("the selection");
         let tuple = |polys: &[Expression<Fr>], row: usize| -> Vec<[u8; 32]> {
             let values = polys.iter().map(|poly| self.value(grid, poly, row));
             values.map(|value| value.to_bytes()).collect()
@@ -135,11 +151,11 @@ impl Checker {
         let touched: BTreeSet<[u8; 32]> = near.clone().map(|row| offered[row].to_bytes()).collect();
         let table: BTreeSet<_> = (0..grid.rows())
             .filter(|row| offered[*row] != Fr::zero())
-            .map(|row| tuple(argument.table_expressions(), row))
+            .map(|row| tuple(&self.selection.offered, row))
             .collect();
         (0..grid.rows())
             .filter(|row| wanted[*row] != Fr::zero())
-            .map(|row| (row, tuple(argument.input_expressions(), row)))
+            .map(|row| (row, tuple(&self.selection.wanted, row)))
             .filter(|(row, tuple)| near.contains(row) || touched.contains(&tuple[0]))
             .any(|(_, tuple)| !table.contains(&tuple))
             .then(|| "selection".to_string())
@@ -172,7 +188,7 @@ impl Checker {
                 }
             },
             &|_| unreachable!("the gadget has no instance"),
-            &|_| unreachable!("the gadget has no challenge"),
+            &|_| unreachable!("only the lookups have challenges"),
             &|value| -value,
             &|a, b| a + b,
             &|a, b| a * b,

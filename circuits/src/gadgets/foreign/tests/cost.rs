@@ -61,25 +61,18 @@ fn rows_of_sums_are_pinned() {
 }
 
 #[test]
-fn declared_degree_covers_every_gate_and_lookup() {
+fn declared_degree_covers_every_gate() {
     let mut meta = ConstraintSystem::default();
     meta.set_minimum_degree(DEGREE);
-    ForeignConfig::configure(&mut meta, None);
+    ForeignConfig::configure(&mut meta, &[]);
     let gates = meta.gates().iter().flat_map(|gate| gate.polynomials());
     let degree = gates.map(|poly| poly.degree()).max();
     assert_eq!(degree, Some(DEGREE));
-    for lookup in meta.lookups() {
-        let degree = |polys: &[halo2_proofs::plonk::Expression<_>]| {
-            polys.iter().map(|poly| poly.degree()).max().unwrap_or(0)
-        };
-        let inputs = degree(lookup.input_expressions());
-        let table = degree(lookup.table_expressions());
-        assert!(2 + inputs + table <= DEGREE);
-    }
+    assert!(meta.lookups().is_empty(), "both are sums");
     assert_eq!(meta.degree(), DEGREE);
     assert_eq!(
         (meta.num_advice_columns(), meta.num_fixed_columns()),
-        (9, 11)
+        (15, 13)
     );
 }
 
@@ -97,7 +90,7 @@ fn layout_does_not_depend_on_witnesses() {
         circuit
     });
     let [left, right] = circuits.map(|circuit| {
-        let fixed = circuit.chip.tape().grid().fixed;
+        let fixed = circuit.chip.tape().grid().fixed.clone();
         let core = circuit.builder.core();
         let copies = core.copy_manager.lock().expect("no thread failed");
         let equal = copies.advice_equalities.clone();

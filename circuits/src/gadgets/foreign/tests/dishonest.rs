@@ -129,7 +129,7 @@ fn another_points_multiple_is_refused() {
 #[test]
 fn index_beyond_the_table_is_refused() {
     let (circuit, _) = circuit();
-    let mut grid = circuit.chip.tape().grid();
+    let mut grid = circuit.chip.tape().grid().as_ref().clone();
     let (row, _) = last_add(&circuit);
     set(&mut grid, row, INDEX, 16);
     set(&mut grid, row, INDEX_SHIFTED, 16 << INDEX_SHIFT);
@@ -235,7 +235,7 @@ fn a_point_is_not_added_to_itself_in_another_form() {
         let ids = [point, target].map(|point| tape.load(manager, point));
         tape.sum(manager, &[], &ids);
     }
-    let mut grid = chip.tape().grid();
+    let mut grid = chip.tape().grid().as_ref().clone();
     let blocks = chip.tape().blocks().to_vec();
     let index = blocks
         .iter()
@@ -304,7 +304,7 @@ fn a_loaded_coordinate_is_below_q() {
     let chip = circuit.chip.clone();
     let point = random_point(&mut rng);
     chip.assign_point(circuit.builder.pool(0), point);
-    let mut grid = chip.tape().grid();
+    let mut grid = chip.tape().grid().as_ref().clone();
     let row = FIRST_ROW;
     let y: BigInt = BigInt::from(integer_of(point.y)) + q();
     let (x, w) = (number(point.x), number(point.x.square()));

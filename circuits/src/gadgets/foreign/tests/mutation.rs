@@ -60,7 +60,7 @@ fn every_changed_cell_is_refused_unless_nothing_reads_it() {
     let circuit = circuit();
     let checker = Checker::new(&circuit);
     let tape = circuit.chip.tape();
-    let honest = tape.grid();
+    let honest = tape.grid().as_ref().clone();
     assert_eq!(checker.failure(&honest), None);
     let mut kinds = BTreeMap::new();
     let (mut row, mut before) = (FIRST_ROW, None);
