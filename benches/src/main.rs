@@ -50,7 +50,7 @@ fn main() -> std::io::Result<()> {
     let rows: Vec<Row> = GROUPS
         .iter()
         .filter(|(name, _)| name.contains(&only))
-        .flat_map(|(_, rows)| rows())
+        .flat_map(|(name, rows)| report::timed(name, rows))
         .collect();
     report::publish(Path::new("target/report/bench.json"), &rows)
 }

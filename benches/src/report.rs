@@ -86,6 +86,16 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The rows of a group; how long they took goes to standard error, so that a long run shows where it is.
+#[expect(clippy::print_stderr, reason = "progress of this program")]
+pub(crate) fn timed(name: &str, rows: impl FnOnce() -> Vec<Row>) -> Vec<Row> {
+    eprintln!("{name} ...");
+    let start = Instant::now();
+    let rows = rows();
+    eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
+    rows
+}
+
 /// Prints the table and writes the list, replacing rows of the same names that an earlier run left.
 ///
 /// # Errors

@@ -6,3 +6,4 @@ pub mod merkle;
 pub mod poseidon;
 pub mod range;
 pub mod signature;
+pub mod vertical;

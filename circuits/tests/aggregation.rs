@@ -25,7 +25,7 @@ use protocol::number::{BatchNumber, Height};
 use protocol::threaded::{FeeLeaves, Phase, Threaded};
 use protocol::words::WordCounts;
 
-const SHAPE: AggregationShape = AggregationShape::wide(18, 2);
+const SHAPE: AggregationShape = AggregationShape::new(18, 2);
 
 fn is_satisfied(built: &Built<impl Circuit<Fr>>, instance: &[Fr]) -> bool {
     MockProver::run(SHAPE.k, &built.circuit, vec![instance.to_vec()])

@@ -2,7 +2,7 @@
 //!
 //! [`Aggregator::load`] makes or loads the keys of every circuit of the tree, each from the key below it, and keeps what
 //! is small: how proofs of it are verified inside and outside. Proving keys are read when a proof is made and dropped
-//! behind it, since one takes up to two gigabytes.
+//! behind it, since one takes a gigabyte.
 //!
 //! Invariants: a proof leaves only after the independent verifier has accepted it, accumulator included; the keys of
 //! levels do not depend on any real proof. What it does not do: it does not believe inner proofs beforehand (a false one
@@ -36,17 +36,11 @@ use crate::srs::{ReferenceString, SrsError, StringCache, StringKind};
 pub const LEVELS: usize = api::jobs::LEVELS;
 const _: () = assert!(ACCUMULATOR_LIMBS == api::jobs::ACCUMULATOR_LIMBS);
 /// Shape of every level: one chunk proof fills its rows (261,430 of 262,117).
-const LEVEL_SHAPE: AggregationShape = AggregationShape::wide(18, 8);
+const LEVEL_SHAPE: AggregationShape = AggregationShape::new(18, 8);
 /// Shape of the top.
-const TOP_SHAPE: AggregationShape = AggregationShape::wide(18, 4);
+const TOP_SHAPE: AggregationShape = AggregationShape::new(18, 4);
 /// Shape of the final circuit: few columns, many rows.
-pub const FINAL_SHAPE: AggregationShape = AggregationShape {
-    k: 21,
-    advice: 4,
-    lookups: 1,
-    constants: 1,
-    lookup_bits: 20,
-};
+pub const FINAL_SHAPE: AggregationShape = AggregationShape::new(20, 4);
 
 /// Why there is no final proof.
 #[derive(Debug, thiserror::Error)]

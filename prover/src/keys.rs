@@ -36,8 +36,8 @@ pub use digest::circuit_digest;
 
 /// Files kept for one name: the current circuit under two strings, or under one and its forerunner.
 pub const FILES_PER_NAME_MAX: usize = 2;
-/// Longest stored key: that of the final circuit has 30 columns at k = 21, twice.
-const PAYLOAD_BYTES_MAX: usize = 1 << 32;
+/// Longest stored key: that of the final circuit has some 30 columns of 2^20 rows, and takes a gigabyte.
+const PAYLOAD_BYTES_MAX: usize = 1 << 31;
 /// Bytes of the two digests before the key.
 const DIGESTS_BYTES: usize = 64;
 /// Longest name of a circuit.

@@ -201,9 +201,9 @@ impl Default for JobsConfig {
             suspension: Duration::from_secs(600),
             chunk_memory_mb: 4_096,
             data_memory_mb: 2_048,
-            join_memory_mb: 6_144,
-            close_memory_mb: 6_144,
-            finish_memory_mb: 10_752,
+            join_memory_mb: 4_096,
+            close_memory_mb: 4_096,
+            finish_memory_mb: 6_144,
             nats: None,
         }
     }

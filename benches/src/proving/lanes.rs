@@ -198,6 +198,8 @@ pub(crate) fn child() -> std::io::Result<()> {
     let ready = if is_naive {
         let shape = ChunkShape::FULLEST;
         Ready::load("naive", shape.k(), &shape.circuit())
+    } else if shape == LaneShape::protocol() {
+        Ready::chunk()
     } else {
         Ready::load("lanes", shape.k(), &shape.circuit())
     };

@@ -1,25 +1,25 @@
 //! A statement about inner proofs, laid out in one of two ways.
 //!
-//! [`WideCircuit`] computes with curve points in columns of its own ([`crate::gadgets::foreign`]), twenty times cheaper
-//! and with many commitments: what levels and the top are. [`ThinCircuit`] has halo2-base's columns only, the fewest that
-//! hold it: what the base layer verifies.
+//! [`WideCircuit`] computes with curve points in columns of its own ([`crate::gadgets::foreign`]), seven times cheaper
+//! and with many commitments: what levels and the top are. [`ThinCircuit`] has halo2-base's columns only
+//! ([`crate::gadgets::vertical`]), the fewest that hold it: what the base layer verifies.
 
 use halo2_base::gates::RangeChip;
 use halo2_base::gates::circuit::builder::BaseCircuitBuilder;
 use halo2_base::gates::circuit::{BaseCircuitParams, BaseConfig};
 use halo2_base::{AssignedValue, QuantumCell, gates::circuit::CircuitBuilderStage};
-use halo2_ecc::bn254::FpChip;
-use halo2_ecc::ecc::BaseFieldEccChip;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, Error};
-use halo2curves::bn256::{Fr, G1Affine};
+use halo2curves::bn256::Fr;
 use halo2curves::ff::Field;
 use snark_verifier::loader::halo2::Halo2Loader;
 
-use super::accumulator::{Accumulator, LIMB_BITS, LIMBS, fold, limb_cells};
+use super::accumulator::{Accumulator, fold, limb_cells};
 use super::{AggregationError, CurveChip, Loader};
+use crate::gadgets::foreign::chip::ForeignChip;
 use crate::gadgets::foreign::host::HostCircuit;
 use crate::gadgets::foreign::integer::CHUNK_BITS;
+use crate::gadgets::vertical::points::VerticalPoints;
 
 /// What a statement leaves: its cells, and the accumulators of the proofs it took.
 pub struct Stated<E: CurveChip> {
@@ -63,9 +63,9 @@ pub struct AggregationShape {
 }
 
 impl AggregationShape {
-    /// A shape of a [`WideCircuit`]: both halves look up the same table.
+    /// A shape with the table of the curve's chunks.
     #[must_use]
-    pub const fn wide(k: u32, advice: usize) -> Self {
+    pub const fn new(k: u32, advice: usize) -> Self {
         Self {
             k,
             advice,
@@ -170,8 +170,7 @@ impl Aggregation for ThinCircuit {
     ) -> Result<Built<Self>, AggregationError> {
         let mut builder = shape.builder();
         let range = builder.range_chip();
-        let coordinates = FpChip::<Fr>::new(&range, LIMB_BITS, LIMBS);
-        let chip = BaseFieldEccChip::<G1Affine>::new(&coordinates);
+        let chip = ForeignChip::over(VerticalPoints::new(range.clone()), range.clone());
         let instance = lay_out(&mut builder, chip, &range, statement)?;
         let mut meta = ConstraintSystem::<Fr>::default();
         BaseCircuitBuilder::configure_with_params(&mut meta, shape.params());

@@ -19,7 +19,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::claim::{holds_under, prove};
 
 /// The shape of every level (`prover::aggregate`): one proof of the lanes fills its rows.
-const SHAPE: AggregationShape = AggregationShape::wide(18, 8);
+const SHAPE: AggregationShape = AggregationShape::new(18, 8);
 
 /// A chunk in which nothing happens.
 fn quiet_chunk() -> ChunkWitness {

@@ -54,7 +54,7 @@ pub(crate) struct DevnetArgs {
     /// Prover workers
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: u32,
-    /// Make the one proof of each batch that a base layer verifies: minutes and 10 GiB of a worker each
+    /// Make the one proof of each batch that a base layer verifies: minutes and 6 GiB of a worker each
     #[arg(long)]
     aggregate: bool,
     /// Settle on a base layer: embedded (a development chain of this program), anvil (from npm), or the URL of a node

@@ -225,7 +225,7 @@ async fn serve(
             break;
         }
         output.note(&format!(
-            "proving batch {number} of {items} items; a quarter of an hour and 10 GiB"
+            "proving batch {number} of {items} items; minutes and 6 GiB"
         ));
         let machine = match &mut machine {
             Some(machine) => machine,

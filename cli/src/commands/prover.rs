@@ -29,12 +29,12 @@ use crate::{files, keys, process};
 pub(crate) const CHUNK_MEMORY_MB: u64 = 3_072;
 /// MiB that proving the data of a batch takes, with both circuits' keys in memory, with the same margin.
 pub(crate) const DATA_MEMORY_MB: u64 = 2_048;
-/// MiB that joining two proofs takes: what 2^19 rows took, with a margin; today's 2^18 rows take less, not measured.
-pub(crate) const JOIN_MEMORY_MB: u64 = 6_144;
-/// MiB that closing a batch takes, the keys of chunks and data in memory.
-pub(crate) const CLOSE_MEMORY_MB: u64 = 6_144;
-/// MiB that a final proof takes: 9,659 were measured, and the keys of chunks and data may be in memory beside it.
-pub(crate) const FINISH_MEMORY_MB: u64 = 10_752;
+/// MiB that joining two proofs takes: 2,541 were measured, and the keys of chunks and data may be in memory beside it.
+pub(crate) const JOIN_MEMORY_MB: u64 = 4_096;
+/// MiB that closing a batch takes, the same way: 2,541 at most.
+pub(crate) const CLOSE_MEMORY_MB: u64 = 4_096;
+/// MiB that a final proof takes: 4,672 were measured, and the same keys may be beside it.
+pub(crate) const FINISH_MEMORY_MB: u64 = 6_144;
 
 /// MiB that a worker needs for a kind of job.
 fn memory_mb(kind: JobKind) -> u64 {
@@ -84,7 +84,7 @@ pub(crate) struct ProverArgs {
     #[arg(long)]
     dev: bool,
     /// Make or check the keys in the cache, then exit: those of chunks and data, with --kinds finish also the six of
-    /// aggregation, which take minutes and 6 GiB of disk
+    /// aggregation, which take minutes and 4 GiB of disk
     #[arg(long)]
     keys_only: bool,
     /// Stop when stdin ends: for a parent process that holds its other end

@@ -45,7 +45,7 @@ pub(crate) struct SequencerArgs {
     /// While no quorum answers: halt, or make soft blocks, which can be reverted [default: halt]
     #[arg(long, value_name = "MODE", value_enum)]
     mode: Option<ModeSetting>,
-    /// Have workers make the one proof of each batch that the base layer verifies: minutes and 10 GiB of a worker each
+    /// Have workers make the one proof of each batch that the base layer verifies: minutes and 6 GiB of a worker each
     #[arg(long)]
     aggregate: bool,
     /// Address of the RPC [default: 127.0.0.1:8545]

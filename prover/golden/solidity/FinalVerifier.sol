@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 /// @title Decides proofs of one halo2 circuit: KZG on BN254, SHPLONK, Keccak transcript.
 /// @notice Answers true if `proof` shows that `inputs` satisfy the circuit, else false.
 /// @dev Written by quorate's prover::solidity; do not edit.
-/// Digest of the key description: 0xaa234ea8687260a975355eda632a78aa3c5694f0251fce7d4b04e6ad2ae41b93.
+/// Digest of the key description: 0x13d849b5e8af5782fa922217ed1374630e53c8bf3b527ec9d4fabd893b2b81e8.
 /// The proof starts with the twelve limbs of an accumulator, the circuit's first public inputs, whose
 /// claim is decided together with the proof.
 /// Memory below holds the proof as it is hashed, so commitments and evaluations have fixed addresses;
@@ -141,7 +141,7 @@ contract FinalVerifier {
             let from := 0x0364
 
             // The key's digest and the public inputs: what both sides know.
-            mstore(0x0080, 0x2ec4fd7b974d7e12b150461f5a69444ce1212a4150ca5279a09d747ede87c05e)
+            mstore(0x0080, 0x220d2a061d5a4fbb5fec37589fb07351a5fd42f429930de9a8c34308497ae8f2)
             calldatacopy(0x00a0, 0x01e4, 0x0180)
             calldatacopy(0x0220, inputs, 0x01a0)
             check_scalars(0x00a0, 0x03c0)
@@ -200,15 +200,15 @@ contract FinalVerifier {
                 // Row 0.
                 mstore(0x1a60, addmod(u, sub(r, mulmod(x, 0x01, r)), r))
                 // Row 1.
-                mstore(0x1a80, addmod(u, sub(r, mulmod(x, 0x032750f8f3c2493d0828c7285d0258e1bdcaa463f4442a52747b5c96639659bb, r)), r))
+                mstore(0x1a80, addmod(u, sub(r, mulmod(x, 0x2a14464f1ff42de3856402b62520e670745e39fada049d5b2f0e1e3182673378, r)), r))
                 // Row 2.
-                mstore(0x1aa0, addmod(u, sub(r, mulmod(x, 0x2a14464f1ff42de3856402b62520e670745e39fada049d5b2f0e1e3182673378, r)), r))
+                mstore(0x1aa0, addmod(u, sub(r, mulmod(x, 0x0cf1526aaafac6bacbb67d11a4077806b123f767e4b0883d14cc0193568fc082, r)), r))
                 // Row 3.
-                mstore(0x1ac0, addmod(u, sub(r, mulmod(x, 0x085386d3273d6903e6ca9388a9b29e81643977d523db6f6db1fdc5acf965b809, r)), r))
-                // Row 2097145.
-                mstore(0x1ae0, addmod(u, sub(r, mulmod(x, 0x2e5ff489a90fd33e5062f86456ab6df28af7701e445003094ac5cd3fc9172737, r)), r))
-                // Row 2097151.
-                mstore(0x1b00, addmod(u, sub(r, mulmod(x, 0x06288b9d40ec1915c3a20817de7179beeccf4c4fd02f202c064a0cc13e38c2f8, r)), r))
+                mstore(0x1ac0, addmod(u, sub(r, mulmod(x, 0x157057e61fa68c20f015bccca35a72daa53b29abd151cfa1431a92029ece5c0e, r)), r))
+                // Row 1048569.
+                mstore(0x1ae0, addmod(u, sub(r, mulmod(x, 0x06ae3297064d9d1997906428c63f2864029508681b8d0123cb1b3d4b8f941598, r)), r))
+                // Row 1048575.
+                mstore(0x1b00, addmod(u, sub(r, mulmod(x, 0x220db0d8bf832baf9eecbf4fa49947e0b2a3d31df0a733ea5ae8abbdab442d5f, r)), r))
                 // Z_(T\S_0)(u)
                 let product := 1
                 product := mulmod(product, mload(0x1ae0), r)
@@ -221,13 +221,13 @@ contract FinalVerifier {
             {
                 let r := R
                 let x := mload(X)
-                let row := 0x2e5ff489a90fd33e5062f86456ab6df28af7701e445003094ac5cd3fc9172737
+                let row := 0x06ae3297064d9d1997906428c63f2864029508681b8d0123cb1b3d4b8f941598
                 for { let at := 0x11a0 } lt(at, 0x15a0) { at := add(at, 0x20) } {
                     mstore(at, addmod(x, sub(r, row), r))
-                    row := mulmod(row, 0x032750f8f3c2493d0828c7285d0258e1bdcaa463f4442a52747b5c96639659bb, r)
+                    row := mulmod(row, 0x2a14464f1ff42de3856402b62520e670745e39fada049d5b2f0e1e3182673378, r)
                 }
                 let xn := x
-                for { let i := 0 } lt(i, 21) { i := add(i, 1) } { xn := mulmod(xn, xn, r) }
+                for { let i := 0 } lt(i, 20) { i := add(i, 1) } { xn := mulmod(xn, xn, r) }
                 mstore(X_POWER, xn)
                 mstore(0x15a0, addmod(xn, sub(r, 1), r))
                 mstore(0x15c0, x)
@@ -246,10 +246,10 @@ contract FinalVerifier {
                     inverse := mulmod(inverse, denominator, r)
                 }
                 // l_i(x) = w^i (x^n - 1) / (n (x - w^i))
-                let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), 0x30644cefbebe09202b4ef7f3ff53a4511d70ff06da772cc3785d6b74e0536081, r), 0x2e5ff489a90fd33e5062f86456ab6df28af7701e445003094ac5cd3fc9172737, r)
+                let factor := mulmod(mulmod(addmod(xn, sub(r, 1), r), 0x30644b6c9c4a72169e4daa317d25f04512ae15c53b34e8f5acd8e155d0a6c101, r), 0x06ae3297064d9d1997906428c63f2864029508681b8d0123cb1b3d4b8f941598, r)
                 for { let at := 0x11a0 } lt(at, 0x15a0) { at := add(at, 0x20) } {
                     mstore(at, mulmod(factor, mload(at), r))
-                    factor := mulmod(factor, 0x032750f8f3c2493d0828c7285d0258e1bdcaa463f4442a52747b5c96639659bb, r)
+                    factor := mulmod(factor, 0x2a14464f1ff42de3856402b62520e670745e39fada049d5b2f0e1e3182673378, r)
                 }
             }
             {
@@ -406,7 +406,7 @@ contract FinalVerifier {
                     product := mulmod(product, mload(0x1a80), r)
                     product := mulmod(product, mload(0x1aa0), r)
                     product := mulmod(product, mload(0x1ac0), r)
-                    product := mulmod(product, 0x0249a5e73658ad31513af6577c0ce9b832aa980d453892383a2d4776656a62c4, r)
+                    product := mulmod(product, 0x28a63d081bf6e448e0ce098cbb26c34062ec8725e8fcae58a9db64fe076da4e8, r)
                     mstore(0x1dc0, mulmod(product, scale, r))
                 }
                 {
@@ -414,7 +414,7 @@ contract FinalVerifier {
                     product := mulmod(product, mload(0x1a60), r)
                     product := mulmod(product, mload(0x1aa0), r)
                     product := mulmod(product, mload(0x1ac0), r)
-                    product := mulmod(product, 0x27fe2f38e1362d83d34ead6ffe21186d966097a36a427a9cd6e20fad10cc7282, r)
+                    product := mulmod(product, 0x0fb989d4cb8acad20b4e548ea4f0b2105c261156e5c29c69bd4038b0856aad90, r)
                     mstore(0x1de0, mulmod(product, scale, r))
                 }
                 {
@@ -422,7 +422,7 @@ contract FinalVerifier {
                     product := mulmod(product, mload(0x1a60), r)
                     product := mulmod(product, mload(0x1a80), r)
                     product := mulmod(product, mload(0x1ac0), r)
-                    product := mulmod(product, 0x2c67c6263d5e85c97c7e7b2c028dee0be6c1e30991f9055e3a7d9f7e12603227, r)
+                    product := mulmod(product, 0x0d2830358015cb6bf2b9448cd8c9be8ccaecc4489a65801d7c13d1041587b5ae, r)
                     mstore(0x1e00, mulmod(product, scale, r))
                 }
                 {
@@ -430,7 +430,7 @@ contract FinalVerifier {
                     product := mulmod(product, mload(0x1a60), r)
                     product := mulmod(product, mload(0x1a80), r)
                     product := mulmod(product, mload(0x1aa0), r)
-                    product := mulmod(product, 0x0a19019f6d75dfd4cf986c798646c088a09abdd6b1feceef3c36f4865768f895, r)
+                    product := mulmod(product, 0x1b40a5d35acbc5cc91cae8c4ca217cdcc66873cb8a4e1642a4947c753d9ff7dc, r)
                     mstore(0x1e20, mulmod(product, scale, r))
                 }
                 let factor := 1
@@ -510,91 +510,91 @@ contract FinalVerifier {
                 {
                     let value := mload(0x0a60)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x1fef7a895278a1794972ccff1725ccb1a61d5bfe27af76d9bf75ab7756155064, 0x306040a83249bcd7ba8934b28a570d4fa3c96b80435b0c5b5a3052eca86b17f9, factor)
+                    add_fixed(0x27dc40467e57aecede7ff4a5085a3bf5513a81ee6e8c1b4530ade48b508fd516, 0x0ca11ac6640abc1cb81a4b850e0b0bf4fe82dd3e9869dd635ec651e0a903cf8a, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 0
                 {
                     let value := mload(0x0a80)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x253da15f5bec73689d39b6e176032d74213afa3369b99cc31efdd30cca75dfa1, 0x18bec47e1c35b8d97b38715eb7951fc2496ecce5f559d832b3896e7dd7855d4b, factor)
+                    add_fixed(0x2e4583fc88c84872febc7fe804e8ecfea38ddd6bd853238cf9a65ce3d64a768c, 0x294bcb17c04f9c97f604ccd1ec2f226136472f29a51f2f218d382d9e86e7beff, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 2
                 {
                     let value := mload(0x0aa0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x0cdee8c5ecb813cc70e5000df3a577a43890175b421d3c478ba794cefca5344d, 0x0fac3aae7f5829f90520505dcd7f372a50c6a4b8ab2522351d40c4a1f7f2f48b, factor)
+                    add_fixed(0x27b532b30ad40da47f13c324e4ef94b80e12f0f341df542cb810e728b5f6a40b, 0x08e08d53363ed0990df2ee56c895593bbaf668defdd962df54c61669f59d324c, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 3
                 {
                     let value := mload(0x0ac0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x1f763811c28e61dbd1b7eb0af5d2f5856b8bfd27296fd4985fa515f17f6db96e, 0x0b15428d0bd05472fe623246d8a387d6dc5eda54d731d6afa32f1226fd850015, factor)
+                    add_fixed(0x028994abb9d226f9a90a8713246d5a986a426526c5faf7c40611db33b79547d8, 0x18973d22af29936ef8a04ada8510dc555b9ed146d9743eecaae9c0e2042054cf, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 4
                 {
                     let value := mload(0x0ae0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x202a8938ca38ed2b4852679ff3665eee43806ff1e0af1e7efeb14411aaaf15c3, 0x246f4cec29c31a810a14c4f36ff8d3c707f27cbc380ef7f4e59517c91104971a, factor)
+                    add_fixed(0x2adb0d885413939f40e477ea1e3b2736b446304afae9f7ec6e8d98e49003c4d5, 0x1926f0036b44dc8de639bb9259c4daed2f80907c2c7ad18ed42632f4f539f1f7, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // fixed 5
                 {
                     let value := mload(0x0b00)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x2e75244d6d08625fbb5f519448a3e2f45ac5dbb7d69fcea7a6417e4014f9170f, 0x107a91957bd9a02aa284c1f50684c9c20dec0029850b72186b4b681a490e54d7, factor)
+                    add_fixed(0x1cfaf84654a91a35a2e8f2123f1f03ece2ab26a6de84c51aade45917d5f16872, 0x088d3478a02314add1c5da5c51800af91329b7c94ffd1991eba14c6eec48bd84, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 0
                 {
                     let value := mload(0x0b40)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x0b0cae515f5b8cf8245db4fb534f38222c351e04dae3b733a2462ddfa2538066, 0x1e56b3283daa8329b65afaeeadd35b3e69b473af850188d90150aad663b58699, factor)
+                    add_fixed(0x1102b49769996117a1d8b433d55fa793a0941069de128a8b81996e3fcbc33aeb, 0x088b633d1a58ff555b6a9e456d2e7d5747ed65fa1a193b605c975bec5ab51285, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 1
                 {
                     let value := mload(0x0b60)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x16001b6d406629386aaa4e240d0c61b0f746d3f2a9045aff15e5c2f06df69584, 0x1fecc2467ead0767f6743c72c8aeb4e2e4dccc99c0f864602088ee09333212a6, factor)
+                    add_fixed(0x217b4b2c3368e1c63d363f8ceabf0d45096e2340fa02119ccba5f005d294ae1b, 0x23479e35edc899fa0e55e55e87a0e78261bdcbbfee589c662acd21cccc0ee4fe, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 2
                 {
                     let value := mload(0x0b80)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x302e39d9fd8ac5a57c72ee69e3e9151cff28005141259446d253c0c73a453dbd, 0x1a59cb154dd5558e0c33c6148fb7ac693c31088eeb0fa432d04e453a742ee1d7, factor)
+                    add_fixed(0x142d9fb8b96aa2fe1c1f4acfc09d4e34f22e6ed625433e8d746c78686adac265, 0x1a870ee17e8ca7b7eb6fc61caef1b1d138bc32da85d289822f68a7d6a490ad20, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 3
                 {
                     let value := mload(0x0ba0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x14aec6e2974f22183b7a28f2ddaa2e0c1bfa9450307c67b3a711b790f1584a9e, 0x290af48b8f6208e66d0d910136dd30a18d94ed942ab4fad6ffeb3687ef518a19, factor)
+                    add_fixed(0x159b06ec2b240ad75f9595dc3acf328c8bc67475807f5580b606e1c16783f153, 0x2983a0f7b2be6a9bbe5f3087e4ef4a0cdccacf3d4034c3b31243681afd331839, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 4
                 {
                     let value := mload(0x0bc0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x202d64ff901ad8b9b145843128e6c6abdfd985069b7339e3ae7bd2b6730d9b21, 0x22b0a3ca3d3efac2224912f7992407b70886a8923fdff11aab0e40e0dd7e22d3, factor)
+                    add_fixed(0x27ae43f42c27e2f79bbbc17eb1d8673ec9b160ad5f5ed9cd89558e5d2edb2ddc, 0x0e7c483eb289e1e3644e5966408c99413f4dfc762f81f05fbbe741fe4eba60f0, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 5
                 {
                     let value := mload(0x0be0)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x042e7cdd523b1293f14d6bf424f39270c04806828e88b53ccf10fc8078b32875, 0x2c5313bd4d16931e0a9bff9a536de2aa452810aff681493a626146cf96e9e395, factor)
+                    add_fixed(0x14556f876c13e9252ab0a7cdb7d58261759ee2dec4a65e9d3d32769f523aa2a4, 0x0212dd497d437b32d6d84e6fe73543dba09e2c20846ab95015a1866998d297, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // permutation column 6
                 {
                     let value := mload(0x0c00)
                     mstore(VALUES_SUM, addmod(mload(VALUES_SUM), mulmod(factor, value, r), r))
-                    add_fixed(0x20b9e454e0a23a5d0c3ff30ef1f9056392177acf52a93b19d20001e3a455ec93, 0x09052aea02c3404344a6232a1514ecc9395908417da0a64a43ea4889c94248d0, factor)
+                    add_fixed(0x23a2338f903a755e43fe3837bb0bc05a70f9f23c4a1a862b41b943f86bf2ac6c, 0x24afce1648576420099ad879ddcf836b2d98cfeaad9837735539a980ed1b828a, factor)
                     factor := mulmod(factor, y, r)
                 }
                 // quotient
@@ -617,7 +617,7 @@ contract FinalVerifier {
                     factor := mulmod(factor, y, r)
                 }
             }
-            // Set 2: rows 0, 1, 2097145.
+            // Set 2: rows 0, 1, 1048569.
             {
                 let r := R
                 let scale := mload(0x15c0)
@@ -626,21 +626,21 @@ contract FinalVerifier {
                     let product := 1
                     product := mulmod(product, mload(0x1a80), r)
                     product := mulmod(product, mload(0x1ae0), r)
-                    product := mulmod(product, 0x28f6d7151d8ee0193baa0d7d4bc06414565dc36bfb053ac33eb4b54cdf745e90, r)
+                    product := mulmod(product, 0x0a18c2efd3809e1d65d8a3834ba30f46b4ccb54c51540afdbf8a8c3326ee9ebb, r)
                     mstore(0x1dc0, mulmod(product, scale, r))
                 }
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1a60), r)
                     product := mulmod(product, mload(0x1ae0), r)
-                    product := mulmod(product, 0x225ca0bdda0b1558e4a2cef67ad4408110dbb53ec5ef1e53a9520b6fdc97e863, r)
+                    product := mulmod(product, 0x2c379e5f2788a09b1a2ee76039c84b5f30ba8b0d80bf5751772d51b1f34d9cfa, r)
                     mstore(0x1de0, mulmod(product, scale, r))
                 }
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1a60), r)
                     product := mulmod(product, mload(0x1a80), r)
-                    product := mulmod(product, 0x15752512cac94ae15053aef93c6e0c24e92e57e6327e880b9fbd2a6b23f3b90f, r)
+                    product := mulmod(product, 0x2a783b96c75a019af09900897d9756146ae09037215f7ed3510c0d42c5c3c44d, r)
                     mstore(0x1e00, mulmod(product, scale, r))
                 }
                 let factor := mulmod(mload(SET_FACTOR), mload(SHPLONK_V), r)
@@ -688,13 +688,13 @@ contract FinalVerifier {
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1a80), r)
-                    product := mulmod(product, 0x1e2137f82bc640ae34e262ddaa0c6d0cd1f15be5d8c3104095321c82f0a191bb, r)
+                    product := mulmod(product, 0x0a1a7e4ddd823f4f4b79c91d1cde0f7d0e2b10b6687b55f3be89b3225aae08ef, r)
                     mstore(0x1dc0, mulmod(product, scale, r))
                 }
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1a60), r)
-                    product := mulmod(product, 0x1243167ab56b5f7b836de2d8d774eb5056428c62a0f66050aeafd910ff5e6e46, r)
+                    product := mulmod(product, 0x2649d02503af60da6cd67c9964a348e01a08d792113e1a9d855842719551f712, r)
                     mstore(0x1de0, mulmod(product, scale, r))
                 }
                 let factor := mulmod(mload(SET_FACTOR), mload(SHPLONK_V), r)
@@ -725,20 +725,20 @@ contract FinalVerifier {
                     factor := mulmod(factor, y, r)
                 }
             }
-            // Set 4: rows 0, 2097151.
+            // Set 4: rows 0, 1048575.
             {
                 let r := R
                 let scale := mload(0x15c0)
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1b00), r)
-                    product := mulmod(product, 0x1243167ab56b5f7b836de2d8d774eb5056428c62a0f66050aeafd910ff5e6e47, r)
+                    product := mulmod(product, 0x2649d02503af60da6cd67c9964a348e01a08d792113e1a9d855842719551f713, r)
                     mstore(0x1dc0, mulmod(product, scale, r))
                 }
                 {
                     let product := 1
                     product := mulmod(product, mload(0x1a60), r)
-                    product := mulmod(product, 0x1e2137f82bc640ae34e262ddaa0c6d0cd1f15be5d8c3104095321c82f0a191ba, r)
+                    product := mulmod(product, 0x0a1a7e4ddd823f4f4b79c91d1cde0f7d0e2b10b6687b55f3be89b3225aae08ee, r)
                     mstore(0x1de0, mulmod(product, scale, r))
                 }
                 let factor := mulmod(mload(SET_FACTOR), mload(SHPLONK_V), r)

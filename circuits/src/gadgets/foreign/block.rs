@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use super::curve::{Digit, negated};
 use super::equations::{Step, curve, square};
 use super::integer::{
-    CHUNK_BITS, CHUNKS_PER_LIMB, Form, LIMB_BITS, LIMBS, NUMBER_CHUNKS, chunks, foreign_modulus,
-    integer_of, limbs_of, power, quotient_chunks, residue,
+    CHUNK_BITS, CHUNKS_PER_LIMB, LIMB_BITS, LIMBS, NUMBER_CHUNKS, chunks, foreign_modulus,
+    integer_of, limbs_of, number, power, quotient_chunks, residue,
 };
 use super::layout::{
     AFTER, BEFORE, BELOW_X, BELOW_Y, CONSTANT_ROWS, FINISH, FINISHED, FIRST, FIRST_ROW, FixedName,
@@ -86,7 +86,9 @@ pub struct Line {
 }
 
 impl Line {
-    fn step(&self) -> Step<BigInt> {
+    /// The same as numbers.
+    #[must_use]
+    pub fn step(&self) -> Step<BigInt> {
         Step {
             slope: number(self.slope),
             x: number(self.right.x),
@@ -95,10 +97,6 @@ impl Line {
             result: number(self.x),
         }
     }
-}
-
-fn number(value: Fq) -> Form<BigInt> {
-    Form::new(limbs_of(value))
 }
 
 impl Block {

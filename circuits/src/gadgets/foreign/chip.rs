@@ -4,11 +4,12 @@
 //! A loader's point is a sum that is not computed yet: points of the tape, each with a factor or
 //! without. Sums of sums multiply factors, which is cheap, and a sum is laid out once, when its
 //! coordinates are asked for. So all the sums of a verifier share their doublings, and a point that
-//! occurs in several of them is added once.
+//! occurs in several of them is added once. A sum that is laid out is a point like any other.
 //!
-//! What it does not do: make columns (`layout`) or hold the host circuit (`host`).
+//! What it does not do: lay points out. Whatever does is a [`Points`]: the tape here, or `vertical` in halo2-base's own columns.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -26,14 +27,46 @@ use super::integer::{LIMB_BITS, LIMBS, integer_of, power, residue};
 use super::limbs::{INSTANCE_LIMB_BITS, INSTANCE_LIMBS, point_of_limbs, split};
 use super::tape::{Manager, PointId, Tape};
 
-/// A point of the tape with its factor; none means 1.
+/// Points by number, and sums of their multiples, laid out in a circuit.
+pub trait Points: Debug {
+    /// The value of a point.
+    fn value(&self, id: PointId) -> G1Affine;
+
+    /// Whether a point is a constant of the circuit.
+    fn is_constant(&self, id: PointId) -> bool;
+
+    /// Coordinates modulo r, if cells hold them already.
+    fn native(&self, id: PointId) -> Option<[AssignedValue<Fr>; 2]>;
+
+    /// Remembers cells that hold the coordinates modulo r.
+    fn set_native(&mut self, id: PointId, cells: [AssignedValue<Fr>; 2]);
+
+    /// A constant point; the same one for equal constants.
+    fn constant(&mut self, point: G1Affine) -> PointId;
+
+    /// A witness point: on the curve, both coordinates below q.
+    fn load(&mut self, context: &mut Manager, point: G1Affine) -> PointId;
+
+    /// Limbs of both canonical coordinates, x first.
+    fn fetch(&mut self, context: &mut Manager, id: PointId) -> [AssignedValue<Fr>; 2 * LIMBS];
+
+    /// `sum scalar * point + sum point`, a new point.
+    fn sum(
+        &mut self,
+        context: &mut Manager,
+        scaled: &[(AssignedValue<Fr>, PointId)],
+        plain: &[PointId],
+    ) -> PointId;
+}
+
+/// A point with its factor; none means 1.
 #[derive(Clone, Debug)]
 struct Term {
     id: PointId,
     factor: Option<AssignedValue<Fr>>,
 }
 
-/// A sum of multiples of points of the tape, laid out when its coordinates are needed.
+/// A sum of multiples of points, laid out when its coordinates are needed.
 #[derive(Clone, Debug, Default)]
 pub struct ForeignPoint {
     terms: Vec<Term>,
@@ -51,28 +84,60 @@ impl ForeignPoint {
     fn one(id: PointId) -> Self {
         ForeignPoint::new(vec![Term { id, factor: None }])
     }
+
+    /// What it adds to a sum: itself, once it is laid out, and its terms before.
+    fn terms(&self) -> Vec<Term> {
+        match self.settled.get() {
+            Some(id) => vec![Term {
+                id: *id,
+                factor: None,
+            }],
+            None => self.terms.clone(),
+        }
+    }
 }
 
-/// Operations on points, recorded on a shared tape.
-#[derive(Clone, Debug)]
-pub struct ForeignChip {
-    tape: Arc<Mutex<Tape>>,
+/// Operations on shared points.
+#[derive(Debug)]
+pub struct ForeignChip<P = Tape> {
+    points: Arc<Mutex<P>>,
     range: RangeChip<Fr>,
+}
+
+impl<P> Clone for ForeignChip<P> {
+    fn clone(&self) -> Self {
+        ForeignChip {
+            points: Arc::clone(&self.points),
+            range: self.range.clone(),
+        }
+    }
 }
 
 impl ForeignChip {
     /// A chip with an empty tape. `range` is the host's, for limbs of instances.
     #[must_use]
     pub fn new(range: RangeChip<Fr>) -> Self {
-        ForeignChip {
-            tape: Arc::new(Mutex::new(Tape::new())),
-            range,
-        }
+        ForeignChip::over(Tape::new(), range)
     }
 
     /// The tape.
     pub fn tape(&self) -> MutexGuard<'_, Tape> {
-        self.tape
+        self.points()
+    }
+}
+
+impl<P: Points> ForeignChip<P> {
+    /// A chip over points. `range` is the host's, for limbs of instances.
+    #[must_use]
+    pub fn over(points: P, range: RangeChip<Fr>) -> Self {
+        ForeignChip {
+            points: Arc::new(Mutex::new(points)),
+            range,
+        }
+    }
+
+    fn points(&self) -> MutexGuard<'_, P> {
+        self.points
             .lock()
             .unwrap_or_else(|poison| poison.into_inner())
     }
@@ -80,7 +145,7 @@ impl ForeignChip {
     /// The value of a point; lays its sum out if that has not happened yet.
     pub fn value(&self, context: &mut Manager, point: &ForeignPoint) -> G1Affine {
         let id = self.settle(context, point);
-        self.tape().value(id)
+        self.points().value(id)
     }
 
     /// The coordinates as canonical integers, three limbs of 88 bits each, x first, lowest first.
@@ -113,10 +178,10 @@ impl ForeignChip {
     /// Limbs of 68 bits of the canonical coordinates.
     fn limbs(&self, context: &mut Manager, point: &ForeignPoint) -> [AssignedValue<Fr>; 2 * LIMBS] {
         let id = self.settle(context, point);
-        self.tape().fetch(context, id)
+        self.points().fetch(context, id)
     }
 
-    /// The point of the tape that a sum is.
+    /// The point that a sum is.
     fn settle(&self, context: &mut Manager, point: &ForeignPoint) -> PointId {
         if let [Term { id, factor: None }] = point.terms.as_slice() {
             return *id;
@@ -142,12 +207,12 @@ impl ForeignChip {
                     }
                 }
             }
-            self.tape().sum(context, &scaled, &plain)
+            self.points().sum(context, &scaled, &plain)
         })
     }
 }
 
-impl EccInstructions<G1Affine> for ForeignChip {
+impl<P: Points> EccInstructions<G1Affine> for ForeignChip<P> {
     type Context = Manager;
     type ScalarChip = GateChip<Fr>;
     type AssignedCell = AssignedValue<Fr>;
@@ -162,12 +227,12 @@ impl EccInstructions<G1Affine> for ForeignChip {
         if bool::from(point.is_identity()) {
             ForeignPoint::default()
         } else {
-            ForeignPoint::one(self.tape().constant(point))
+            ForeignPoint::one(self.points().constant(point))
         }
     }
 
     fn assign_point(&self, context: &mut Self::Context, point: G1Affine) -> ForeignPoint {
-        ForeignPoint::one(self.tape().load(context, point))
+        ForeignPoint::one(self.points().load(context, point))
     }
 
     fn sum_with_const(
@@ -177,7 +242,7 @@ impl EccInstructions<G1Affine> for ForeignChip {
         constant: G1Affine,
     ) -> ForeignPoint {
         let mut terms = self.assign_constant(context, constant).terms;
-        terms.extend(values.iter().flat_map(|value| value.terms.iter().cloned()));
+        terms.extend(values.iter().flat_map(|value| value.terms()));
         ForeignPoint::new(terms)
     }
 
@@ -207,7 +272,7 @@ impl EccInstructions<G1Affine> for ForeignChip {
     ) -> ForeignPoint {
         let mut terms = Vec::new();
         for (scalar, point) in pairs {
-            for term in &point.terms {
+            for term in point.terms() {
                 let factor = match term.factor {
                     None => *scalar.deref(),
                     Some(factor) => self.range.gate.mul(context.main(), **scalar, factor),
@@ -230,7 +295,7 @@ impl EccInstructions<G1Affine> for ForeignChip {
     }
 }
 
-impl NativeEncoding<G1Affine> for ForeignChip {
+impl<P: Points> NativeEncoding<G1Affine> for ForeignChip<P> {
     /// x mod r and y mod r of the canonical coordinates, as the native transcript absorbs them.
     fn encode(
         &self,
@@ -238,18 +303,18 @@ impl NativeEncoding<G1Affine> for ForeignChip {
         point: &ForeignPoint,
     ) -> Result<Vec<AssignedValue<Fr>>, Error> {
         let id = self.settle(context, point);
-        let known = self.tape().native(id);
+        let known = self.points().native(id);
         if let Some(native) = known {
             return Ok(native.to_vec());
         }
-        let native = if self.tape().is_constant(id) {
-            let point = self.tape().value(id);
+        let native = if self.points().is_constant(id) {
+            let point = self.points().value(id);
             [point.x, point.y].map(|coordinate| {
                 let value = residue(&integer_of(coordinate).into());
                 context.main().load_constant(value)
             })
         } else {
-            let limbs = self.tape().fetch(context, id);
+            let limbs = self.points().fetch(context, id);
             let bases: [Fr; LIMBS] = std::array::from_fn(|limb| residue(&power(limb * LIMB_BITS)));
             let mut sums = limbs.chunks_exact(LIMBS).map(|limbs| {
                 self.range.gate.inner_product(
@@ -260,12 +325,14 @@ impl NativeEncoding<G1Affine> for ForeignChip {
             });
             std::array::from_fn(|_| sums.next().expect("two coordinates"))
         };
-        self.tape().set_native(id, native);
+        self.points().set_native(id, native);
         Ok(native.to_vec())
     }
 }
 
-impl LimbsEncodingInstructions<G1Affine, INSTANCE_LIMBS, INSTANCE_LIMB_BITS> for ForeignChip {
+impl<P: Points> LimbsEncodingInstructions<G1Affine, INSTANCE_LIMBS, INSTANCE_LIMB_BITS>
+    for ForeignChip<P>
+{
     fn assign_ec_point_from_limbs(
         &self,
         context: &mut Self::Context,

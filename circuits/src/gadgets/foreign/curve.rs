@@ -74,30 +74,39 @@ impl Digit {
 /// Digits of a scalar, lowest first: `sum digit_w 32^w = scalar mod r`.
 #[must_use]
 pub fn digits(scalar: Fr) -> [Digit; WINDOWS] {
+    let digits = odd_digits(scalar, WINDOWS, WINDOW_BITS);
+    std::array::from_fn(|window| digits[window])
+}
+
+/// `windows` digits of `bits` each, lowest first: `sum digit_w 2^(bits w) = scalar mod r`. There must be 255 bits in all.
+#[must_use]
+pub fn odd_digits(scalar: Fr, windows: usize, bits: usize) -> Vec<Digit> {
     let value = BigUint::from_bytes_le(scalar.to_repr().as_ref());
-    // v is s if that is odd and s - r if not, and u = (v + 2^255 - 1) / 2
-    let middle: BigUint = BigUint::from(1u8) << (WINDOWS * WINDOW_BITS - 1);
+    // v is s if that is odd and s - r if not, and u = (v + 2^(bits windows) - 1) / 2
+    let middle: BigUint = BigUint::from(1u8) << (windows * bits - 1);
     let unsigned: BigUint = if value.bit(0) {
         middle + (value >> 1)
     } else {
         middle - ((native_modulus() - value + 1u8) >> 1)
     };
-    std::array::from_fn(|window| {
-        let bit = |i: usize| u32::from(unsigned.bit((window * WINDOW_BITS + i) as u64)) << i;
-        let digit: u32 = (0..WINDOW_BITS).map(bit).sum();
-        // 2 digit - 31
-        if digit >= 16 {
+    let half: u32 = 1 << (bits - 1);
+    let digit = |window: usize| {
+        let bit = |i: usize| u32::from(unsigned.bit((window * bits + i) as u64)) << i;
+        // 2 digit - (2^bits - 1)
+        let digit: u32 = (0..bits).map(bit).sum();
+        if digit >= half {
             Digit {
-                index: digit - 16,
+                index: digit - half,
                 negative: false,
             }
         } else {
             Digit {
-                index: 15 - digit,
+                index: half - 1 - digit,
                 negative: true,
             }
         }
-    })
+    };
+    (0..windows).map(digit).collect()
 }
 
 fn inverse(value: Fq) -> Fq {

@@ -206,6 +206,12 @@ fn convolution<V: Ring>(left: &[V; LIMBS], right: &[V; LIMBS], i: usize) -> V {
     (1..=i).fold(first, |sum, j| sum + left[j].clone() * right[i - j].clone())
 }
 
+/// A coordinate in limbs.
+#[must_use]
+pub fn number(value: Fq) -> Form<BigInt> {
+    Form::new(limbs_of(value))
+}
+
 /// The sides of `k q`, with the carries: equal to the sides of E exactly if `E = k q`.
 ///
 /// `quotient` is k plus `2^271` in limbs, `carries` are carries plus `2^84`.

@@ -20,6 +20,7 @@ use halo2_proofs::plonk::Assigned;
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 
 use super::block::{Block, Grid, Line, signed};
+use super::chip::Points;
 use super::curve::{
     self, Digit, ODD_MULTIPLES, WINDOW_BITS, WINDOWS, digits, negated, odd_multiples, start,
 };
@@ -83,99 +84,6 @@ impl Tape {
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
-    }
-
-    /// The value of a point.
-    #[must_use]
-    pub fn value(&self, id: PointId) -> G1Affine {
-        self.points[id].point
-    }
-
-    /// Whether a point is a constant of the circuit.
-    #[must_use]
-    pub fn is_constant(&self, id: PointId) -> bool {
-        self.points[id].constant
-    }
-
-    /// Coordinates modulo r, if cells hold them already.
-    #[must_use]
-    pub fn native(&self, id: PointId) -> Option<[AssignedValue<Fr>; 2]> {
-        self.points[id].native
-    }
-
-    /// Remembers cells that hold the coordinates modulo r.
-    pub fn set_native(&mut self, id: PointId, cells: [AssignedValue<Fr>; 2]) {
-        self.points[id].native = Some(cells);
-    }
-
-    /// A constant point; the same one for equal constants.
-    pub fn constant(&mut self, point: G1Affine) -> PointId {
-        let key = [integer_of(point.x), integer_of(point.y)];
-        if let Some(id) = self.constants.get(&key) {
-            return *id;
-        }
-        let id = self.enter(point, true);
-        self.constants.insert(key, id);
-        self.push_constant(point, tag(id, 0));
-        id
-    }
-
-    /// A witness point, with its table of multiples.
-    pub fn load(&mut self, context: &Manager, point: G1Affine) -> PointId {
-        let id = self.enter(point, false);
-        let row = self.push(Block::Load { point });
-        let native = [point.x, point.y].map(|coordinate| residue(&integer_of(coordinate).into()));
-        self.points[id].native = Some([
-            self.cell(context, row, native[0]),
-            self.cell(context, row + 1, native[1]),
-        ]);
-        self.set_running(point, false);
-        self.finish(Some(tag(id, 0)));
-        self.push_table(context, id);
-        id
-    }
-
-    /// Makes a point the running point. Returns its limbs, x first.
-    pub fn fetch(&mut self, context: &Manager, id: PointId) -> [AssignedValue<Fr>; 2 * LIMBS] {
-        let point = self.points[id].point;
-        let row = self.push(Block::Fetch {
-            point,
-            wanted: tag(id, 0),
-        });
-        self.set_running(point, false);
-        self.finish(None);
-        let limbs = [limbs_of(point.x), limbs_of(point.y)].concat();
-        std::array::from_fn(|limb| self.cell(context, row + limb, residue(&limbs[limb])))
-    }
-
-    /// `sum scalar * point + sum point`, a new point.
-    pub fn sum(
-        &mut self,
-        context: &Manager,
-        scaled: &[(AssignedValue<Fr>, PointId)],
-        plain: &[PointId],
-    ) -> PointId {
-        let first = start();
-        let first_id = self.constant(first);
-        let correction = if scaled.is_empty() {
-            first
-        } else {
-            (0..(WINDOWS - 1) * WINDOW_BITS).fold(first, |point, _| curve::double(point).1)
-        };
-        let correction = self.constant(negated(correction));
-        for (_, id) in scaled {
-            self.prepare(context, *id);
-        }
-        self.fetch(context, first_id);
-        if !scaled.is_empty() {
-            self.windows(context, scaled);
-        }
-        for id in plain.iter().chain([&correction]) {
-            self.add_once(context, tag(*id, 0), self.points[*id].point);
-        }
-        let id = self.enter(self.running().point, false);
-        self.finish(Some(tag(id, 0)));
-        id
     }
 
     /// Assigns the cells of all blocks and tells the copy manager where linked cells are.
@@ -284,7 +192,7 @@ impl Tape {
     }
 
     /// Makes sure that a point offers its multiples.
-    fn prepare(&mut self, context: &Manager, id: PointId) {
+    fn prepare(&mut self, context: &mut Manager, id: PointId) {
         if self.points[id].has_table {
             return;
         }
@@ -380,6 +288,90 @@ impl Tape {
         copies(context, |copies| {
             copies.constant_equalities.push((value, place(row)));
         });
+    }
+}
+
+impl Points for Tape {
+    fn value(&self, id: PointId) -> G1Affine {
+        self.points[id].point
+    }
+
+    fn is_constant(&self, id: PointId) -> bool {
+        self.points[id].constant
+    }
+
+    fn native(&self, id: PointId) -> Option<[AssignedValue<Fr>; 2]> {
+        self.points[id].native
+    }
+
+    fn set_native(&mut self, id: PointId, cells: [AssignedValue<Fr>; 2]) {
+        self.points[id].native = Some(cells);
+    }
+
+    fn constant(&mut self, point: G1Affine) -> PointId {
+        let key = [integer_of(point.x), integer_of(point.y)];
+        if let Some(id) = self.constants.get(&key) {
+            return *id;
+        }
+        let id = self.enter(point, true);
+        self.constants.insert(key, id);
+        self.push_constant(point, tag(id, 0));
+        id
+    }
+
+    fn load(&mut self, context: &mut Manager, point: G1Affine) -> PointId {
+        let id = self.enter(point, false);
+        let row = self.push(Block::Load { point });
+        let native = [point.x, point.y].map(|coordinate| residue(&integer_of(coordinate).into()));
+        self.points[id].native = Some([
+            self.cell(context, row, native[0]),
+            self.cell(context, row + 1, native[1]),
+        ]);
+        self.set_running(point, false);
+        self.finish(Some(tag(id, 0)));
+        self.push_table(context, id);
+        id
+    }
+
+    fn fetch(&mut self, context: &mut Manager, id: PointId) -> [AssignedValue<Fr>; 2 * LIMBS] {
+        let point = self.points[id].point;
+        let row = self.push(Block::Fetch {
+            point,
+            wanted: tag(id, 0),
+        });
+        self.set_running(point, false);
+        self.finish(None);
+        let limbs = [limbs_of(point.x), limbs_of(point.y)].concat();
+        std::array::from_fn(|limb| self.cell(context, row + limb, residue(&limbs[limb])))
+    }
+
+    fn sum(
+        &mut self,
+        context: &mut Manager,
+        scaled: &[(AssignedValue<Fr>, PointId)],
+        plain: &[PointId],
+    ) -> PointId {
+        let first = start();
+        let first_id = self.constant(first);
+        let correction = if scaled.is_empty() {
+            first
+        } else {
+            (0..(WINDOWS - 1) * WINDOW_BITS).fold(first, |point, _| curve::double(point).1)
+        };
+        let correction = self.constant(negated(correction));
+        for (_, id) in scaled {
+            self.prepare(context, *id);
+        }
+        self.fetch(context, first_id);
+        if !scaled.is_empty() {
+            self.windows(context, scaled);
+        }
+        for id in plain.iter().chain([&correction]) {
+            self.add_once(context, tag(*id, 0), self.points[*id].point);
+        }
+        let id = self.enter(self.running().point, false);
+        self.finish(Some(tag(id, 0)));
+        id
     }
 }
 

@@ -5,6 +5,7 @@ use num_bigint::BigInt;
 use snark_verifier::loader::halo2::EccInstructions;
 
 use super::super::block::{Block, Grid, Line, signed};
+use super::super::chip::Points;
 use super::super::curve::{self, Digit};
 use super::super::equations::{Step, curve as curve_equation};
 use super::super::host::HostCircuit;
