@@ -17,7 +17,7 @@ CARGO_FLAGS := --release --workspace --locked
 QUORATE := target/release/quorate
 # embedded, anvil, or the URL of a node that follows chain 31337.
 BASE_LAYER ?= embedded
-# The final proof takes ten minutes and 10 GiB; CI stops the demo when the batch is committed (its golden proof is
+# The final proof takes minutes and 5 GiB; CI stops the demo when the batch is committed (its golden proof is
 # settled by a test). SETTLE=no does so anywhere.
 SETTLE ?= $(if $(CI),no,yes)
 DEMO := $(QUORATE) devnet --demo --validators 4 --builders 2 --base-layer $(BASE_LAYER) $(if $(filter yes,$(SETTLE)),--aggregate)

@@ -293,7 +293,7 @@ fn in_desert_a_leaf_leaves_by_its_path_in_the_rebuilt_state() {
 }
 
 /// The walkaway drill: every operator is gone, and one person's forced exit is executed, proven for real, paid, and shown.
-/// Minutes and 10 GiB, and keys of 6 GB once: with `QUORATE_SOAK` only; `settlement` holds the contracts' part in seconds.
+/// Minutes and 6 GiB, and keys of 4 GB once: with `QUORATE_SOAK` only; `settlement` holds the contracts' part in seconds.
 #[test]
 #[expect(clippy::print_stdout, reason = "says that it did nothing")]
 fn when_every_operator_is_gone_an_outsider_proves_a_forced_exit_for_real_slow() {

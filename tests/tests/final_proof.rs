@@ -107,7 +107,7 @@ fn ours(key: &KeyDescription, instance: &[Fr], proof: &[u8]) -> bool {
 fn golden_a_batch_is_aggregated_to_a_proof_that_verifier_and_contract_accept() {
     let is_update = std::env::var_os("UPDATE_GOLDEN").is_some();
     if !is_update && std::env::var_os("QUORATE_SOAK").is_none() {
-        // eight minutes and ten gigabytes: make golden and make soak; make test asks about the proof that it left
+        // six minutes and five gigabytes: make golden and make soak; make test asks about the proof that it left
         println!("not aggregated anew: set QUORATE_SOAK=1");
         return;
     }
@@ -138,7 +138,7 @@ fn golden_a_batch_is_aggregated_to_a_proof_that_verifier_and_contract_accept() {
         "the contract changed; {REMEDY}"
     );
 
-    // proofs that are still right are left alone: each takes six to eight minutes
+    // proofs that are still right are left alone: each takes four to six minutes
     if is_update && !is_right(key, &settled::golden_proof(), &settled::public_inputs()) {
         let (proofs, prover_id) = settled::proofs(&chunk_prover());
         let made = aggregator.aggregate(proofs, prover_id, &ignore_progress);
