@@ -23,6 +23,8 @@ const OPERATIONS: usize = 8_000;
 const FILLING: Duration = Duration::from_secs(4);
 /// Blocks of each size.
 const SIZED_BLOCKS: usize = 5;
+/// Blocks of each size at most, with those that hold less than was sent.
+const SIZED_BLOCKS_MAX: usize = 10;
 /// Transfers (220 bytes) of 64 and 256 KiB, and the most that a block takes.
 const PAYLOADS: [(&str, usize); 3] = [("64KiB", 298), ("256KiB", 1_192), ("440KiB", 2_048)];
 /// Operations followed through the tiers.
@@ -131,38 +133,45 @@ pub(crate) fn delay_rows() -> Vec<Row> {
 }
 
 /// Milliseconds that a block of so many operations takes four nodes beyond what an empty one takes them: what it costs to
-/// build, stream, judge, write, vote on and commit.
-fn ms_beyond_empty(operations: usize) -> f64 {
+/// build, stream, judge, write, vote on and commit. `None` if no block held what was sent.
+fn ms_beyond_empty(operations: usize) -> Option<f64> {
     runtime().block_on(async {
         let set = Set::start(4, FILLING).await;
         set.reach(0, 2).await;
         // a height starts one interval after the one before: what a commit comes late by is its block's time, less the last one's
         let interval = FILLING.as_secs_f64() * 1_000.0;
         let (mut sized, mut empty) = (Vec::new(), Vec::new());
-        let all = set::signed(4, operations * SIZED_BLOCKS);
+        let all = set::signed(4, operations * SIZED_BLOCKS_MAX);
         let began = Instant::now();
         let mut last = 0.0;
         for mine in all.chunks(operations) {
-            for (times, mine) in [(&mut empty, None), (&mut sized, Some(mine))] {
+            let mut late = [0.0; 2];
+            let mut is_whole = last > 0.0;
+            for (late, mine) in late.iter_mut().zip([None, Some(mine)]) {
                 if let Some(mine) = mine {
                     set.send(mine).await;
                 }
                 let next = set.height(0) + 1;
                 set.reach(0, next).await;
                 let at = began.elapsed().as_secs_f64() * 1_000.0;
-                if let Some(mine) = mine {
-                    let inside = set.block_operations(next).await;
-                    assert_eq!(inside, mine.len(), "the block holds what was sent");
-                }
-                if last > 0.0 {
-                    times.push(at - last - interval);
-                }
+                // gossip brings a few to the proposer too late; where it is more than a hundredth, this pair does not count
+                let inside = set.block_operations(next).await;
+                let wanted = mine.map_or(0, <[_]>::len);
+                is_whole &= inside.abs_diff(wanted) * 100 <= operations;
+                *late = at - last - interval;
                 last = at;
+            }
+            if is_whole {
+                empty.push(late[0]);
+                sized.push(late[1]);
+            }
+            if sized.len() == SIZED_BLOCKS {
+                break;
             }
         }
         set.stop().await;
         // a sized block comes late by what the empty one after it comes early by
-        (median(sized) - median(empty)) / 2.0
+        (!sized.is_empty()).then(|| (median(sized) - median(empty)) / 2.0)
     })
 }
 
@@ -171,9 +180,9 @@ fn ms_beyond_empty(operations: usize) -> f64 {
 pub(crate) fn payload_rows() -> Vec<Row> {
     let row = |(size, operations)| {
         let name = format!("block_ms_beyond_empty_n4_{size}");
-        Row::alone(&name, "ms", ms_beyond_empty(operations))
+        ms_beyond_empty(operations).map(|ms| Row::alone(&name, "ms", ms))
     };
-    PAYLOADS.map(row).into()
+    PAYLOADS.into_iter().filter_map(row).collect()
 }
 
 /// What a sender waits for each tier, over slow lines.

@@ -96,12 +96,9 @@ pub(crate) fn timed(name: &str, rows: impl FnOnce() -> Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Prints the table and writes the list, replacing rows of the same names that an earlier run left.
-///
-/// # Errors
-/// If the report cannot be written.
+/// Prints the table.
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
-pub(crate) fn publish(path: &Path, rows: &[Row]) -> std::io::Result<()> {
+pub(crate) fn print(rows: &[Row]) {
     println!(
         "{:<44} {:>14} {:<12} {:>14}  {:>8}  peer",
         "measurement", "ours", "unit", "peer's", "ratio"
@@ -109,6 +106,13 @@ pub(crate) fn publish(path: &Path, rows: &[Row]) -> std::io::Result<()> {
     for row in rows {
         println!("{}", row.line());
     }
+}
+
+/// Writes rows to the list, replacing those of the same names that an earlier run left.
+///
+/// # Errors
+/// If the list cannot be written.
+pub(crate) fn keep(path: &Path, rows: &[Row]) -> std::io::Result<()> {
     let mut all: Vec<Row> = std::fs::read(path)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
