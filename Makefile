@@ -46,7 +46,7 @@ build: setup ## builds the binary target/release/quorate (20 to 30 min, most of 
 	@$(call place,quorate)
 
 .PHONY: demo
-demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 20 min; 5 with SETTLE=no)
+demo: build ## deposits, pays, withdraws, proves, settles and claims: BASE_LAYER=anvil, SETTLE=no (build + 10 min; 5 with SETTLE=no)
 	$(DEMO)
 
 .PHONY: test
@@ -54,7 +54,7 @@ test: build ## runs every test; the counts close it (build + 45 min / 40 min)
 	@scripts/test-report target/report/test.log cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: bench
-bench: build ## measures us beside the peers, or ONLY=name of them; also target/report/bench.json (build + 80 min, estimated)
+bench: build ## measures us beside the peers, or ONLY=name of them; also target/report/bench.json (build + 45 min / 31 min)
 	cargo build $(CARGO_FLAGS) --bin $(BENCH)
 	@$(call place,$(BENCH))
 	target/release/$(BENCH)
