@@ -63,7 +63,7 @@ impl Cells<'_> {
         self.context.assign_region_last(cells, gates)
     }
 
-    /// A number of at most four chunks, each in the table; and its top chunk.
+    /// A number of chunks, each in the table; and its top chunk. Four make a limb, five a carry.
     pub(super) fn limb(&mut self, chunks: &[u32]) -> (Cell, Cell) {
         let mut values = chunks
             .iter()

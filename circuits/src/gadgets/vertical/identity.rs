@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use halo2curves::bn256::Fr;
 use num_bigint::BigInt;
 
-use super::cells::{Cell, Cells, Factor, Number, Summand, small, unit};
+use super::cells::{Cell, Cells, Factor, Number, Summand, small};
 use crate::gadgets::foreign::integer::{
     CARRY_CHUNKS, CHUNK_BITS, Form, LIMB_BITS, QUOTIENT_CHUNKS, foreign_modulus, power,
     quotient_chunks, residue,
@@ -80,7 +80,7 @@ impl Identity {
         let quotient: [Cell; 4] = std::array::from_fn(|limb| quotient[limb]);
         let mut carry = carries
             .chunks(CARRY_CHUNKS)
-            .map(|chunks| cells.wide(chunks));
+            .map(|chunks| cells.limb(chunks).0);
         let [first, second] = [(); 2].map(|()| carry.next().expect("two carries"));
         drop(carry);
 
@@ -118,11 +118,6 @@ impl Identity {
 }
 
 impl Cells<'_> {
-    /// A number of five chunks.
-    fn wide(&mut self, chunks: &[u32]) -> Cell {
-        self.limb(chunks).0
-    }
-
     /// Constrains a coordinate to be below q: `value + e = q - 1` modulo r and modulo `2^68`, e a number.
     pub(super) fn below_q(&mut self, coordinate: &Number, value: &BigInt) {
         let most: BigInt = BigInt::from(foreign_modulus()) - 1;
@@ -140,15 +135,10 @@ impl Cells<'_> {
             &[(whole, small(1))],
             Cell::Constant(residue(&most)),
         );
-        let Cell::Constant(base) = unit(LIMB_BITS) else {
-            return;
-        };
+        let minus_base = Cell::Constant(-residue(&power(LIMB_BITS)));
         self.close(
             coordinate.limbs[0],
-            &[
-                (rest_cells.limbs[0], small(1)),
-                (carry, Cell::Constant(-base)),
-            ],
+            &[(rest_cells.limbs[0], small(1)), (carry, minus_base)],
             Cell::Constant(residue(&most_low)),
         );
     }
